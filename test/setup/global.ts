@@ -2,10 +2,11 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
+import type { Client } from 'pg';
+import { migrate } from '../../src/db/migrate.ts';
 import { databaseUrl, onServer } from './database.ts';
 import { startRedisServer } from './redisServer.ts';
 import { startTestServer } from './server.ts';
-import { migrateTemplate } from './template.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -28,7 +29,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await onServer(server.url, async (client) => {
     await client.query(`CREATE DATABASE ${template}`);
   });
-  await migrateTemplate(databaseUrl(server.url, template));
+  await migrate(databaseUrl(server.url, template), { queues: true });
 
   project.provide('database', { adminUrl: server.url, template });
   project.provide('redisUrl', givenRedis ?? redis?.url);
@@ -41,7 +42,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 /** Only with a server that was given does it matter: an embedded one goes as a whole. */
-async function dropAll(client: import('pg').Client, template: string): Promise<void> {
+async function dropAll(client: Client, template: string): Promise<void> {
   const found = await client.query<{ datname: string }>(
     'SELECT datname FROM pg_database WHERE starts_with(datname, $1)',
     [template],
