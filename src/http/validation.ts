@@ -33,6 +33,16 @@ export const idParam = z.object({
   }),
 });
 
+/** Text that PostgreSQL can keep: whole characters, and none of them NUL. */
+export const storableText = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength, `must have at most ${maxLength} characters`)
+    .refine(
+      (text) => text.isWellFormed() && !text.includes('\0'),
+      'must be well-formed Unicode without NUL',
+    );
+
 export const pageQuery = {
   limit: z.coerce
     .number('must be a number')

@@ -1,13 +1,22 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import { submitHeartbeat } from '../../jobs/heartbeat.ts';
+import { createAcceptHeartbeat } from '../../services/heartbeat/accept.ts';
 import type { Pressure } from '../../services/runs/pressure.ts';
 import { toHeartbeatView } from '../../services/runs/view.ts';
 import { assertMayActFor } from '../auth.ts';
 import type { Deps } from '../../deps.ts';
 import type { AppEnv } from '../env.ts';
 import { MAX_WAIT_SECONDS, parsePrefer } from '../prefer.ts';
-import { agentNameParam, bearer, createRouter, json, jsonBody, problems } from '../validation.ts';
+import {
+  agentNameParam,
+  bearer,
+  createRouter,
+  json,
+  jsonBody,
+  problems,
+  storableText,
+} from '../validation.ts';
 import { acceptedSchema, heartbeatSchema } from './schemas.ts';
 
 /** How long a caller is held open when it does not say, in seconds. */
@@ -17,15 +26,13 @@ const body = z
   .strictObject({
     sessionId: z.uuid('must be a UUID').optional(),
     turn: z.number().int().min(0).max(1_000_000_000).optional(),
-    note: z.string().max(4000).optional(),
+    note: storableText(4000).optional(),
   })
   .openapi('HeartbeatRequest');
 
 const headers = z.object({
-  'idempotency-key': z
-    .string()
+  'idempotency-key': storableText(255)
     .min(1)
-    .max(255, 'must have at most 255 characters')
     .optional()
     .openapi({ description: 'The same key and body give the same run; another body is refused.' }),
   prefer: z.string().optional().openapi({ example: 'wait=10' }),
@@ -59,7 +66,7 @@ export function heartbeatRoutes(deps: Deps, pressure: Pressure) {
   const router = createRouter();
   router.use('/agents/:agentName/heartbeat', emptyBodyIsNoBody);
   const submitDeps = {
-    db: deps.db,
+    accept: createAcceptHeartbeat(deps.db),
     queues: deps.queues,
     origin: deps.instance,
     onEnqueueError: (error: unknown) =>
