@@ -1,9 +1,12 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../../errors.ts';
 
 export type Lock = { release(): void };
+
+/** Locks held by this process: one that is garbage-collected would be closed, and so lost. */
+const held = new Set<DatabaseSync>();
 
 /**
  * Takes the cluster's folder for this process until `release` or the process's death.
@@ -31,10 +34,13 @@ export function acquireLock(path: string, dataDir: string): Lock {
     file.close();
     throw isBusy(cause) ? heldElsewhere(ownerFile, dataDir) : unlockable(path, cause);
   }
+  // Who can read it could lock it. By name: opening it would be the trap described above.
+  chmodSync(path, 0o600);
   writeFileSync(ownerFile, JSON.stringify({ pid: process.pid, host: hostname() }), { mode: 0o600 });
+  held.add(file);
   return {
     release() {
-      if (!file.isOpen) return;
+      if (!held.delete(file)) return;
       rmSync(ownerFile, { force: true });
       file.close();
     },
