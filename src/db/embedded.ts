@@ -28,6 +28,8 @@ export type EmbeddedPostgresOptions = {
   settings?: Record<string, string>;
   /** Recovery after a crash counts, hence the generous default. */
   startTimeoutMs?: number;
+  /** How long to wait for an instance that is just leaving the folder, as in a quick restart. */
+  lockTimeoutMs?: number;
   /** Where root puts what PostgreSQL's account could not reach otherwise. */
   sharedDir?: string;
 };
@@ -44,11 +46,11 @@ const database = 'defib';
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
 ): Promise<EmbeddedPostgres> {
-  const { log, sharedDir = '/var/lib/defib' } = options;
+  const { log, sharedDir = '/var/lib/defib', lockTimeoutMs = 2_000 } = options;
   const dataDir = resolve(options.dataDir);
   try {
     const place = await placeCluster(dataDir, sharedDir, log);
-    const lock = acquireLock(`${place.pgdata}.lock`, dataDir);
+    const lock = await acquireLock(`${place.pgdata}.lock`, dataDir, lockTimeoutMs);
     try {
       const { server, url } = await startOn(place, { ...options, sharedDir });
       let stopped: Promise<void> | undefined;
