@@ -49,7 +49,7 @@ export async function startRedisServer(): Promise<RedisServer> {
     },
     async stop() {
       await end('SIGTERM');
-      line.release();
+      await line.release();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 
 export type Tether = {
-  /** The work is done in an orderly way: nothing is left for the tether to do. */
-  release(): void;
+  /** Everything ended in an orderly way: nothing is left to do. Settles when the shell is gone. */
+  release(): Promise<void>;
 };
 
 /**
@@ -28,5 +28,12 @@ export function tether(pidFiles: string[], folder: string): Tether {
   shell.unref();
   // The pipe alone must not keep a process alive that has nothing else to do.
   if ('unref' in shell.stdin && typeof shell.stdin.unref === 'function') shell.stdin.unref();
-  return { release: () => void shell.stdin.end('released\n') };
+  const gone = new Promise<void>((resolve) => shell.once('exit', () => resolve()));
+  return {
+    release() {
+      shell.ref();
+      shell.stdin.end('released\n');
+      return gone;
+    },
+  };
 }
