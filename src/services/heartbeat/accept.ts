@@ -34,6 +34,9 @@ export function createAcceptHeartbeat(db: Db): AcceptHeartbeat {
     send: (runs: AcceptedRun[]) => insertRuns(db, runs),
   });
   return async (request) => {
+    const { sessionId } = request.input;
+    if (sessionId !== undefined)
+      throw new AppError('not_found', `There is no session ${sessionId}.`);
     const run = toRun(request);
     if (await insert(run)) return { runId: run.id, created: true };
     return await findEarlier(db, run);
