@@ -1,5 +1,7 @@
+import { createBatcher } from './batch.ts';
 import type { Config } from './config.ts';
 import { type Deps, openDeps } from './deps.ts';
+import { findAgentsById } from './db/queries/agents.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
 import { startWorkers, type Workers } from './jobs/workers.ts';
 import type { Log } from './log.ts';
@@ -57,6 +59,10 @@ function openWorkers(deps: Deps): Workers {
     renewMs: RENEW_MS,
     onError: (error) => log.warn({ err: error }, 'claims not renewed'),
   });
+  const findAgent = createBatcher({
+    max: 64,
+    send: (ids: string[]) => findAgentsById(db, ids),
+  });
   const workers = startWorkers({
     deps: {
       db,
@@ -64,7 +70,7 @@ function openWorkers(deps: Deps): Workers {
       queues,
       wakeups,
       claims,
-      heartbeat: { db, log, heartbeatSeconds: config.heartbeatSeconds },
+      heartbeat: { db, log, findAgent, heartbeatSeconds: config.heartbeatSeconds },
       runRetentionDays: config.runRetentionDays,
     },
     log,

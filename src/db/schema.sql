@@ -73,7 +73,6 @@ ALTER TABLE tokens ADD CONSTRAINT tokens_scope_check CHECK ((scope = ANY (ARRAY[
 
 CREATE UNIQUE INDEX agents_name_key ON public.agents USING btree (lower(name));
 CREATE INDEX runs_agent_id_idx ON public.runs USING btree (agent_id, id DESC);
-CREATE INDEX runs_finished_at_idx ON public.runs USING btree (kind, finished_at) WHERE (finished_at IS NOT NULL);
 CREATE UNIQUE INDEX runs_idempotency_key ON public.runs USING btree (agent_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
-CREATE INDEX runs_live_idx ON public.runs USING btree (dispatched_at) WHERE (status = ANY (ARRAY['queued'::text, 'running'::text]));
+CREATE INDEX runs_live_idx ON public.runs USING btree (dispatched_at) WHERE (finished_at IS NULL);
 CREATE INDEX tokens_agent_id_idx ON public.tokens USING btree (agent_id);

@@ -1,4 +1,5 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { requestId } from 'hono/request-id';
 import type { Redis } from 'ioredis';
@@ -10,6 +11,7 @@ import { bearerAuth, operatorForBrowser } from './auth.ts';
 import { boardRoutes } from './board.ts';
 import { addDocs } from './docs.ts';
 import type { AppEnv } from './env.ts';
+import { hasBody } from './request.ts';
 import { healthRoutes } from './health.ts';
 import { problem, tooLarge, toProblem } from './problem.ts';
 import { rateLimit } from './rate-limit.ts';
@@ -20,6 +22,17 @@ import { tokenRoutes } from './routes/tokens.ts';
 import { createRouter } from './validation.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
+
+const limitBodyTo1M = bodyLimit({
+  maxSize: MAX_BODY_BYTES,
+  onError: () => {
+    throw tooLarge();
+  },
+});
+
+/** The limiter builds a whole Request to look for a body; most heartbeats have none. */
+const limitBody: MiddlewareHandler<AppEnv> = (c, next) =>
+  hasBody(c) ? limitBodyTo1M(c, next) : next();
 
 export type AppOptions = {
   deps: Deps;
@@ -60,12 +73,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
       redis: options.rateLimitRedis,
       prefix: deps.config.queuePrefix,
     }),
-    bodyLimit({
-      maxSize: MAX_BODY_BYTES,
-      onError: () => {
-        throw tooLarge();
-      },
-    }),
+    limitBody,
   );
   app.route('/api', heartbeatRoutes(deps, options.pressure));
   app.route('/api', agentRoutes(deps));

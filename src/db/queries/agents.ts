@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Db } from '../connect.ts';
 import { type Page, type PageRequest, toPage } from '../page.ts';
 import type { Agent, AgentPolicy } from '../schema.ts';
@@ -33,6 +34,17 @@ export async function upsertAgent(
 
 export async function findAgent(db: Db, name: string): Promise<Agent | undefined> {
   return await db.selectFrom('agents').selectAll().where('name', '=', name).executeTakeFirst();
+}
+
+/** Agents by id, many in one read; undefined where there is none. In the order of `ids`. */
+export async function findAgentsById(db: Db, ids: string[]): Promise<(Agent | undefined)[]> {
+  const rows = await db
+    .selectFrom('agents')
+    .selectAll()
+    .where('id', '=', sql<string>`any(${ids}::uuid[])`)
+    .execute();
+  const byId = new Map(rows.map((agent) => [agent.id, agent]));
+  return ids.map((id) => byId.get(id));
 }
 
 export async function listAgents(db: Db, { limit, cursor }: PageRequest): Promise<Page<Agent>> {

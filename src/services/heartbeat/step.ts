@@ -14,8 +14,8 @@ export type StepReport = {
 };
 
 /** What the steps of one pass share. */
-export type Pass<Deps = HeartbeatDeps> = {
-  deps: Deps;
+export type Pass = {
+  deps: HeartbeatDeps;
   run: Run;
   /** Set by the step `load agent`, which is critical: the steps after it can rely on it. */
   agent: Agent | undefined;
@@ -24,6 +24,8 @@ export type Pass<Deps = HeartbeatDeps> = {
 export type HeartbeatDeps = {
   db: Db;
   log: Log;
+  /** Reads an agent by id; reads that come together share a query. */
+  findAgent(id: string): Promise<Agent | undefined>;
   /** What an agent is told when its policy names no `heartbeatSeconds`. */
   heartbeatSeconds: number;
 };
