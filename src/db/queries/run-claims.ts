@@ -1,0 +1,190 @@
+import { sql } from 'kysely';
+import type { Db } from '../connect.ts';
+import type { Directive, Run, RunKind, RunOutcome, RunStep } from '../schema.ts';
+
+/**
+ * Who may work on a run, and who may write its result. A claim raises the run's epoch and holds
+ * for a lease on the database's clock; a result counts only with the newest epoch. So a worker
+ * that was paused, cut off or declared dead can do no harm when it comes back.
+ */
+
+/** Claims a queued run, or one whose worker's lease has passed. Undefined: someone else has it. */
+export async function claimRun(
+  db: Db,
+  options: { id: string; holder: string; leaseSeconds: number },
+): Promise<Run | undefined> {
+  return await db
+    .updateTable('runs')
+    .set({
+      status: 'running',
+      epoch: sql<number>`epoch + 1`,
+      claimed_by: options.holder,
+      claim_expires_at: sql<Date>`now() + make_interval(secs => ${options.leaseSeconds})`,
+      started_at: sql<Date>`now()`,
+    })
+    .where('id', '=', options.id)
+    .where((eb) =>
+      eb.or([
+        eb('status', '=', 'queued'),
+        eb.and([eb('status', '=', 'running'), eb('claim_expires_at', '<', sql<Date>`now()`)]),
+      ]),
+    )
+    .returningAll()
+    .executeTakeFirst();
+}
+
+export type RunResult = {
+  status: RunOutcome;
+  summary: string;
+  warnings: string[];
+  errors: string[];
+  touchedIssueUrls: string[];
+  directives: Directive[];
+  nextHeartbeatSeconds: number | null;
+  steps: RunStep[];
+};
+
+/**
+ * Writes the result and the steps in one statement, if the claim is still the newest. Returns
+ * whether it was: false means that the work was done in vain and another result stands.
+ */
+export async function finishRun(
+  db: Db,
+  claim: { id: string; epoch: number },
+  result: RunResult,
+): Promise<boolean> {
+  const { rows } = await sql<{ id: string }>`
+    WITH finished AS (
+      UPDATE runs SET
+        status = ${result.status},
+        summary = ${result.summary},
+        warnings = ${JSON.stringify(result.warnings)}::jsonb,
+        errors = ${JSON.stringify(result.errors)}::jsonb,
+        touched_issue_urls = ${JSON.stringify(result.touchedIssueUrls)}::jsonb,
+        directives = ${JSON.stringify(result.directives)}::jsonb,
+        next_heartbeat_seconds = ${result.nextHeartbeatSeconds},
+        finished_at = now(),
+        claim_expires_at = NULL
+      WHERE id = ${claim.id} AND status = 'running' AND epoch = ${claim.epoch}
+      RETURNING id
+    ), steps AS (
+      INSERT INTO run_steps (run_id, position, name, status, duration_ms)
+      SELECT finished.id, step.position, step.name, step.status, step.duration_ms
+      FROM finished, unnest(
+        ${result.steps.map((step) => step.name)}::text[],
+        ${result.steps.map((step) => step.status)}::text[],
+        ${result.steps.map((step) => step.duration_ms)}::int[]
+      ) WITH ORDINALITY AS step (name, status, duration_ms, position)
+    )
+    SELECT id FROM finished`.execute(db);
+  return rows.length === 1;
+}
+
+/** Prolongs the leases of these claims. Returns the runs that are still held; the rest is lost. */
+export async function renewClaims(
+  db: Db,
+  options: { ids: string[]; holder: string; leaseSeconds: number },
+): Promise<string[]> {
+  const rows = await db
+    .updateTable('runs')
+    .set({
+      claim_expires_at: sql<Date>`now() + make_interval(secs => ${options.leaseSeconds})`,
+    })
+    .where('id', '=', sql<string>`any(${options.ids}::uuid[])`)
+    .where('claimed_by', '=', options.holder)
+    .where('status', '=', 'running')
+    .returning('id')
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+export type Dispatch = { id: string; kind: RunKind; agentName: string; dispatch: number };
+
+/** Gives a claim back before its lease ends, so that another worker need not wait for it. */
+export async function releaseClaim(
+  db: Db,
+  claim: { id: string; epoch: number },
+): Promise<Dispatch | undefined> {
+  return await db
+    .updateTable('runs')
+    .set({
+      status: 'queued',
+      claimed_by: null,
+      claim_expires_at: null,
+      dispatch: sql<number>`dispatch + 1`,
+      dispatched_at: sql<Date>`now()`,
+    })
+    .where('id', '=', claim.id)
+    .where('status', '=', 'running')
+    .where('epoch', '=', claim.epoch)
+    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch'])
+    .executeTakeFirst();
+}
+
+/** Puts runs back in the queue whose worker died, unless it happened `maxClaims` times. */
+export async function requeueAbandoned(
+  db: Db,
+  options: { maxClaims: number; limit: number },
+): Promise<Dispatch[]> {
+  const { rows } = await sql<Dispatch>`
+    UPDATE runs SET
+      status = 'queued', claimed_by = NULL, claim_expires_at = NULL,
+      dispatch = dispatch + 1, dispatched_at = now()
+    WHERE id IN (
+      SELECT id FROM runs
+      WHERE status = 'running' AND claim_expires_at < now() AND epoch < ${options.maxClaims}
+      LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id, kind, agent_name AS "agentName", dispatch`.execute(db);
+  return rows;
+}
+
+/** Ends runs that killed `maxClaims` workers, with an error that says so. Returns their ids. */
+export async function failAbandoned(
+  db: Db,
+  options: { maxClaims: number; limit: number; error: string },
+): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    UPDATE runs SET
+      status = 'error', finished_at = now(), claim_expires_at = NULL,
+      summary = ${options.error}, errors = ${JSON.stringify([options.error])}::jsonb
+    WHERE id IN (
+      SELECT id FROM runs
+      WHERE status = 'running' AND claim_expires_at < now() AND epoch >= ${options.maxClaims}
+      LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id`.execute(db);
+  return rows.map((row) => row.id);
+}
+
+/**
+ * Queued runs that were handed to the queue at least `olderThanSeconds` ago and are still not
+ * claimed; each is returned once per that time, to one caller. The queue may have lost them.
+ */
+export async function takeOverdue(
+  db: Db,
+  options: { olderThanSeconds: number; limit: number },
+): Promise<Dispatch[]> {
+  const { rows } = await sql<Dispatch>`
+    UPDATE runs SET dispatched_at = now()
+    WHERE id IN (
+      SELECT id FROM runs
+      WHERE status = 'queued'
+        AND dispatched_at < now() - make_interval(secs => ${options.olderThanSeconds})
+      ORDER BY dispatched_at
+      LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id, kind, agent_name AS "agentName", dispatch`.execute(db);
+  return rows;
+}
+
+/** Counts up the dispatch of queued runs, so that they get a new job id. */
+export async function nextDispatch(db: Db, ids: string[]): Promise<Dispatch[]> {
+  return await db
+    .updateTable('runs')
+    .set({ dispatch: sql<number>`dispatch + 1` })
+    .where('id', '=', sql<string>`any(${ids}::uuid[])`)
+    .where('status', '=', 'queued')
+    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch'])
+    .execute();
+}
