@@ -41,3 +41,10 @@ export class ForgeError extends Error {
     this.movedTo = options.movedTo;
   }
 }
+
+export const issuesDisabled = (cause?: unknown): ForgeError =>
+  new ForgeError(
+    'issues_disabled',
+    'Issues are disabled in the repository. Enable them in its settings, or untrack it.',
+    { cause },
+  );

@@ -21,8 +21,8 @@ export type ForgeIssue = {
 
 export type IssuePage = {
   issues: ForgeIssue[];
-  /** The forge's clock when it served this page; null where it does not say. */
-  servedAt: Date | null;
+  /** The forge's clock when it served this page. */
+  servedAt: Date;
 };
 
 export type CallOptions = { signal: AbortSignal };
@@ -35,6 +35,8 @@ export type Forge = {
   readonly kind: 'github';
   /** False where no credentials are configured: public repositories can be read, nothing written. */
   readonly canWrite: boolean;
+  /** A sentence for the operator: which setting gives credentials that may write. */
+  readonly credentialsHint: string;
 
   /** The repository under its present name, which differs from the asked one after a rename. */
   getRepo(repo: RepoName, options: CallOptions): Promise<ForgeRepo>;

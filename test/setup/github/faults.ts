@@ -10,6 +10,8 @@ export type FaultKind =
   | { kind: 'primary_limit'; resetSeconds: number }
   | { kind: 'secondary_limit'; retryAfterSeconds?: number }
   | { kind: 'web_page'; status?: number }
+  /** Another body than the true one. */
+  | { kind: 'body'; body: unknown }
   /** The true answer with other headers. */
   | { kind: 'headers'; headers: Record<string, string> }
   /** The connection ends before any answer. */
@@ -136,6 +138,7 @@ export async function spoil(live: Live, answer: Response, env: HttpBindings): Pr
   if (fault.kind === 'headers') {
     for (const [name, value] of Object.entries(fault.headers)) answer.headers.set(name, value);
   }
+  if (fault.kind === 'body') return new Response(JSON.stringify(fault.body), answer);
   if (fault.kind === 'web_page') {
     return new Response('<html>hello</html>', {
       status: fault.status ?? 200,

@@ -2,9 +2,10 @@ import {
   createGitHubForge,
   type GitHubOptions,
 } from '../../../src/services/forge/github/github.ts';
+import { createLog } from '../../../src/log.ts';
 import type { Forge } from '../../../src/services/forge/forge.ts';
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const silent = createLog({ level: 'silent', service: 'test' });
 
 /**
  * The real adapter, against a fake GitHub: quick repetitions and no spacing of writes, so that

@@ -25,7 +25,8 @@ const label = z
 const issue = z.object({
   number: z.int().positive(),
   html_url: z.url({ protocol: /^https?$/ }),
-  title: z.string(),
+  // PostgreSQL stores neither NUL nor half a surrogate pair.
+  title: z.string().transform((text) => text.replaceAll('\u0000', '').toWellFormed()),
   state: z.enum(['open', 'closed']),
   labels: z.array(label),
   updated_at: timestamp,
@@ -42,6 +43,9 @@ const toIssue = (raw: z.infer<typeof issue>): ForgeIssue => ({
   updatedAt: raw.updated_at,
   closedAt: raw.closed_at,
 });
+
+/** The server's clock, from the header that every HTTP server with a clock sends. */
+export const readDate = (header: string | undefined): Date => read(z.coerce.date(), header);
 
 function read<T>(schema: z.ZodType<T>, data: unknown): T {
   const parsed = schema.safeParse(data);

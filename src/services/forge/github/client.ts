@@ -5,13 +5,12 @@ import { retry } from '@octokit/plugin-retry';
 import { throttling } from '@octokit/plugin-throttling';
 import { randomUUID } from 'node:crypto';
 import type { GitHubAuth } from '../../../config.ts';
+import type { Log } from '../../../log.ts';
 import { abortable } from '../abortable.ts';
 import { toForgeError } from './errors.ts';
 import { boundedFetch } from './fetch.ts';
 import { guard } from './guard.ts';
 import { rateGate } from './limits.ts';
-
-export type Log = Record<'debug' | 'info' | 'warn' | 'error', (message: string) => void>;
 
 export type ClientOptions = {
   /** Root of the REST API, without a slash at its end. */
@@ -34,6 +33,14 @@ const Client = Octokit.plugin(guard, paginateRest, retry, throttling);
 // 429 is not in the plugin's own list: it would be repeated at once, whatever Retry-After says.
 const NEVER_REPEATED = [400, 401, 403, 404, 409, 410, 422, 429, 451];
 
+// What Octokit remarks on is ours to weigh: it comes back as an error where it matters.
+const octokitLog = (log: Log) => ({
+  debug: (message: string) => log.debug({}, message),
+  info: (message: string) => log.debug({}, message),
+  warn: (message: string) => log.info({}, message),
+  error: (message: string) => log.info({}, message),
+});
+
 const refuse = () => undefined;
 
 function authentication(auth: GitHubAuth) {
@@ -48,7 +55,8 @@ function authentication(auth: GitHubAuth) {
  * aborts. It never waits for a rate limit: that is an error with the time when it opens again.
  */
 export function createClient(options: ClientOptions) {
-  const { apiUrl, auth, log } = options;
+  const { apiUrl, auth } = options;
+  const log = octokitLog(options.log);
   const octokit = new Client({
     ...authentication(auth),
     baseUrl: apiUrl,

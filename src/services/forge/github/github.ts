@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { ForgeError } from '../error.ts';
 import type { CallOptions, Forge, ForgeRepo, IssuePage, RepoName } from '../forge.ts';
-import { readIssue, readIssues, readRepo } from './answers.ts';
+import { readDate, readIssue, readIssues, readRepo } from './answers.ts';
 import { type Client, type ClientOptions, createClient } from './client.ts';
 import { headerOf, isHttpFailure, messageOf } from './response.ts';
 
@@ -31,6 +31,8 @@ export function createGitHubForge(options: GitHubOptions): Forge {
   return {
     kind: 'github',
     canWrite: options.auth.kind !== 'none',
+    credentialsHint:
+      'Set GITHUB_TOKEN to a token that may write issues, or the three GITHUB_APP_… variables.',
     getRepo: (repo, { signal }) => getRepo(client, repo, signal),
     listIssues: (repo, call) => listIssues(client, repo, call),
     getIssue: (repo, number, { signal }) =>
@@ -101,11 +103,7 @@ async function* listIssues(
   for (;;) {
     const page = await namingMoves(client, repo, signal, () => iterator.next());
     if (page.done) return;
-    const servedAt = new Date(page.value.headers.date ?? Number.NaN);
-    yield {
-      issues: readIssues(page.value.data),
-      servedAt: Number.isNaN(servedAt.getTime()) ? null : servedAt,
-    };
+    yield { issues: readIssues(page.value.data), servedAt: readDate(page.value.headers.date) };
   }
 }
 

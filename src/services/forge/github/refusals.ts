@@ -1,5 +1,5 @@
 import type { GitHubAuth } from '../../../config.ts';
-import { ForgeError } from '../error.ts';
+import { ForgeError, issuesDisabled } from '../error.ts';
 import { isRateLimit, rateLimitError } from './limits.ts';
 import { type HttpFailure, headerOf, messageOf } from './response.ts';
 
@@ -88,10 +88,4 @@ export function gone(failure: HttpFailure): ForgeError {
       ? 'GitHub blocked the repository for legal reasons (451). Untrack it.'
       : 'GitHub says that it is gone for good (410). Untrack the repository if it was removed.';
   return new ForgeError('gone', text, { cause: failure });
-}
-
-export function issuesDisabled(cause?: unknown): ForgeError {
-  const text =
-    'Issues are disabled in the repository. Enable them in its settings on GitHub, or untrack it.';
-  return new ForgeError('issues_disabled', text, { cause });
 }
