@@ -8,7 +8,14 @@ import { labelKeys } from './issues.ts';
  */
 export async function leaseIssueLabels(
   db: Db,
-  options: { issueId: string; claimId: string; released: boolean; leaseSeconds: number },
+  options: {
+    issueId: string;
+    claimId: string;
+    released: boolean;
+    /** As read, in whole milliseconds: whoever wrote since has done what was decided. */
+    labelsWrittenAt: Date | null;
+    leaseSeconds: number;
+  },
 ): Promise<boolean> {
   const { rows } = await sql`
     UPDATE issues SET label_lease_until = now() + make_interval(secs => ${options.leaseSeconds})
@@ -17,6 +24,8 @@ export async function leaseIssueLabels(
       AND issue_claims.issue_id = issues.id
       AND (issue_claims.released_at IS NOT NULL) = ${options.released}
       AND issue_claims.labels_settled_at IS NULL
+      AND date_trunc('milliseconds', issues.labels_written_at)
+        IS NOT DISTINCT FROM ${options.labelsWrittenAt}::timestamptz
       AND (issues.label_lease_until IS NULL OR issues.label_lease_until <= now())
     RETURNING issues.id`.execute(db);
   return rows.length === 1;

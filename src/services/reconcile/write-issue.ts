@@ -29,11 +29,10 @@ export async function writeIssue(
 ): Promise<WriteOutcome> {
   const { db, settings } = deps;
   const { row, released } = write;
-  const { issueId, claimId } = row;
+  const { issueId, claimId, labelsWrittenAt } = row;
+  const decided = { issueId, claimId, released, labelsWrittenAt };
   const leaseSeconds = settings.labelLeaseSeconds;
-  if (!(await leaseIssueLabels(db, { issueId, claimId, released, leaseSeconds }))) {
-    return { kind: 'busy' };
-  }
+  if (!(await leaseIssueLabels(db, { ...decided, leaseSeconds }))) return { kind: 'busy' };
   try {
     await request(deps, write, signal);
   } catch (error) {
