@@ -1,8 +1,9 @@
 import { runMigrations as runBullMigrations } from 'bullmq';
 import { sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
-import { Pool } from 'pg';
-import { type Db, openDb } from './connect.ts';
+import type { PoolClient } from 'pg';
+import { assertAnswers } from './answers.ts';
+import { type Db, openDb, openPool } from './connect.ts';
 import * as agentsTokensRuns from './migrations/0001_agents_tokens_runs.ts';
 import * as repositoriesAndIssues from './migrations/0002_repositories_and_issues.ts';
 
@@ -33,10 +34,12 @@ export type MigrateResult = { applied: string[] };
  * them through one by one, and whoever comes later finds nothing to do.
  */
 export async function migrate(url: string, options: { queues: boolean }): Promise<MigrateResult> {
-  const pool = new Pool({ connectionString: url, max: 2, connectionTimeoutMillis: 10_000 });
+  const pool = openPool({ url, max: 2, applicationName: 'defib-migrate', onError: ignore });
   const db = openDb(pool);
-  const holder = await pool.connect();
+  let holder: PoolClient | undefined;
   try {
+    await assertAnswers(pool, url);
+    holder = await pool.connect();
     await holder.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
     const { error, results } = await migrator(db).migrateToLatest();
     if (error)
@@ -45,7 +48,7 @@ export async function migrate(url: string, options: { queues: boolean }): Promis
     return { applied: (results ?? []).map((result) => result.migrationName) };
   } finally {
     // Ending the connection frees the lock, whatever state the connection is in.
-    holder.release(true);
+    holder?.release(true);
     await db.destroy();
   }
 }
@@ -56,3 +59,6 @@ export async function pendingMigrations(db: Db): Promise<string[]> {
   const applied = new Set(rows.map((row) => row.name));
   return Object.keys(migrations).filter((name) => !applied.has(name));
 }
+
+/** What breaks while idle shows in the query that comes next. */
+const ignore = (): void => undefined;
