@@ -47,18 +47,26 @@ export type TestService = {
   stop(): Promise<void>;
 };
 
-/** The real service, in this process: API and workers, on a database of its own. */
+export type ServiceOptions = {
+  env?: Record<string, string>;
+  web?: boolean;
+  worker?: boolean;
+  /** Another service's database, to share it; who made it drops it. */
+  database?: TestDatabase;
+};
+
+/** The real service, in this process: API and workers, on a database of its own unless one is given. */
 export async function startService(
   backend: BackendKind,
-  options: { env?: Record<string, string>; web?: boolean; worker?: boolean } = {},
+  options: ServiceOptions = {},
 ): Promise<TestService> {
-  const database = await createTestDatabase();
+  const database = options.database ?? (await createTestDatabase());
   const env = { ...serviceEnv(backend, database.url), ...options.env };
   const config = loadConfig(env);
   const started = await start({
     config,
     log: createLog({ level: config.logLevel, service: 'test' }),
-    databaseUrl: database.url,
+    databaseUrl: config.databaseUrl ?? database.url,
     web: options.web ?? true,
     worker: options.worker ?? true,
   });
@@ -73,7 +81,7 @@ export async function startService(
       (await issueToken(started.deps.db, { scope: 'agent', agentName })).token,
     stop: async () => {
       await started.stop();
-      await database.drop();
+      if (!options.database) await database.drop();
     },
   };
 }
