@@ -134,7 +134,9 @@ describe.each(backends)('GET /api/runs/{id} with Prefer: wait on %s', (backend) 
       .insertInto('runs')
       .values({ ...row, dispatched_at })
       .execute();
+    const started = performance.now();
     expect(await get(id, 'wait=1')).toMatchObject({ status: 200, body: { status: 'queued' } });
+    expect(performance.now() - started).toBeGreaterThan(900);
     expect(await get(id, 'respond-async')).toMatchObject({ body: { status: 'queued' } });
 
     const waiting = get(id, 'wait=20');

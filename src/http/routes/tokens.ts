@@ -37,7 +37,11 @@ const create = createRoute({
   tags: ['Tokens'],
   summary: 'Issue a token',
   description:
-    'The token is shown this once. Issuing a token for an agent that does not exist creates it.',
+    'The token is shown this once. Issuing a token for an agent that does not exist creates it:\n\n' +
+    '```sh\n' +
+    'curl -X POST -H "Authorization: Bearer $OPERATOR_TOKEN" -H "Content-Type: application/json" \\\n' +
+    '  -d \'{"scope": "agent", "agentName": "builder"}\' $DEFIB_URL/api/tokens\n' +
+    '```',
   security: bearer,
   request: {
     body: jsonBody(
