@@ -1,0 +1,170 @@
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+
+/**
+ * Reads the environment once. Every mistake is listed in one error; a bad value is never
+ * silently replaced by a default. Names are part of the contract: see `.env.example`.
+ */
+export class ConfigError extends Error {
+  constructor(problems: string[]) {
+    super(
+      `The configuration has ${problems.length} mistake(s):\n` +
+        problems.map((problem) => `  - ${problem}`).join('\n') +
+        '\nMend the environment (see .env.example) and start again.',
+    );
+    this.name = 'ConfigError';
+  }
+}
+
+const integer = (min: number, max: number, fallback: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`))
+    .default(fallback);
+
+const url = (schemes: string[]) =>
+  z.string().refine(
+    (value) => {
+      const parsed = URL.parse(value);
+      return parsed !== null && schemes.includes(parsed.protocol.replace(':', ''));
+    },
+    { message: `must be a URL that begins with ${schemes.map((s) => `${s}://`).join(' or ')}` },
+  );
+
+const label = (fallback: string) => z.string().min(1).max(50).default(fallback);
+
+const environment = z.object({
+  NODE_ENV: z.string().default('production'),
+  PORT: integer(0, 65_535, 4700),
+  HOST: z.string().min(1).default('127.0.0.1'),
+  DEFIB_PUBLIC_URL: url(['http', 'https']).optional(),
+  DEFIB_LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info'),
+  DEFIB_DATA_DIR: z.string().min(1).default('.defib'),
+  DATABASE_URL: url(['postgres', 'postgresql']).optional(),
+  DEFIB_DATABASE_POOL: integer(2, 200, 10),
+  REDIS_URL: url(['redis', 'rediss']).optional(),
+  DEFIB_QUEUE_PREFIX: z
+    .string()
+    .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits, - or _')
+    .default('defib'),
+  DEFIB_OPERATOR_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  DEFIB_WORKER_CONCURRENCY: integer(1, 256, 16),
+  DEFIB_MAX_QUEUED: integer(1, 1_000_000, 5000),
+  DEFIB_RATE_LIMIT_PER_MINUTE: integer(0, 10_000_000, 6000),
+  DEFIB_DRAIN_SECONDS: integer(1, 300, 20),
+  DEFIB_RUN_RETENTION_DAYS: integer(1, 3650, 30),
+  DEFIB_HEARTBEAT_SECONDS: integer(1, 86_400, 60),
+  DEFIB_SYNC_FRESHNESS_SECONDS: integer(1, 86_400, 60),
+  DEFIB_CLAIM_GRACE_SECONDS: integer(1, 2_592_000, 3600),
+  DEFIB_LABEL_IN_PROGRESS: label('status/in-progress'),
+  DEFIB_LABEL_READY: label('status/ready'),
+  DEFIB_LABEL_DONE: label('status/done'),
+  DEFIB_LABEL_AGENT_PREFIX: label('agent/'),
+  GITHUB_TOKEN: z.string().min(1).optional(),
+  GITHUB_APP_ID: z.string().regex(/^\d+$/, 'must be the numeric id of the GitHub App').optional(),
+  GITHUB_APP_PRIVATE_KEY: z.string().min(1).optional(),
+  GITHUB_APP_INSTALLATION_ID: z
+    .string()
+    .regex(/^\d+$/, 'must be the numeric id of the installation')
+    .optional(),
+  GITHUB_API_URL: url(['http', 'https']).default('https://api.github.com'),
+});
+
+/** Rules that concern more than one variable. */
+function crossProblems(env: z.infer<typeof environment>): string[] {
+  const problems: string[] = [];
+  if (env.REDIS_URL && !env.DATABASE_URL) {
+    problems.push('REDIS_URL needs DATABASE_URL: with Redis, the truth is in a shared PostgreSQL.');
+  }
+  const app = {
+    GITHUB_APP_ID: env.GITHUB_APP_ID,
+    GITHUB_APP_PRIVATE_KEY: env.GITHUB_APP_PRIVATE_KEY,
+    GITHUB_APP_INSTALLATION_ID: env.GITHUB_APP_INSTALLATION_ID,
+  };
+  const missing = Object.entries(app).flatMap(([name, value]) => (value ? [] : [name]));
+  if (missing.length > 0 && missing.length < 3) {
+    problems.push(`A GitHub App needs all three of its variables; missing: ${missing.join(', ')}.`);
+  }
+  if (env.GITHUB_TOKEN && missing.length === 0) {
+    problems.push('Set either GITHUB_TOKEN or the three GITHUB_APP_… variables, not both.');
+  }
+  return problems;
+}
+
+export type GitHubAuth =
+  | { kind: 'none' }
+  | { kind: 'token'; token: string }
+  | { kind: 'app'; appId: string; privateKey: string; installationId: string };
+
+function gitHubAuth(env: z.infer<typeof environment>): GitHubAuth {
+  if (env.GITHUB_TOKEN) return { kind: 'token', token: env.GITHUB_TOKEN };
+  if (env.GITHUB_APP_ID && env.GITHUB_APP_PRIVATE_KEY && env.GITHUB_APP_INSTALLATION_ID) {
+    return {
+      kind: 'app',
+      appId: env.GITHUB_APP_ID,
+      // Environment files often carry the PEM on one line, with \n written out.
+      privateKey: env.GITHUB_APP_PRIVATE_KEY.replaceAll(String.raw`\n`, '\n'),
+      installationId: env.GITHUB_APP_INSTALLATION_ID,
+    };
+  }
+  return { kind: 'none' };
+}
+
+export type Config = ReturnType<typeof build>;
+
+function build(env: z.infer<typeof environment>) {
+  return {
+    host: env.HOST,
+    port: env.PORT,
+    publicUrl: env.DEFIB_PUBLIC_URL,
+    logLevel: env.DEFIB_LOG_LEVEL,
+    dataDir: resolve(env.DEFIB_DATA_DIR),
+    databaseUrl: env.DATABASE_URL,
+    databasePool: env.DEFIB_DATABASE_POOL,
+    redisUrl: env.REDIS_URL,
+    queuePrefix: env.DEFIB_QUEUE_PREFIX,
+    operatorToken: env.DEFIB_OPERATOR_TOKEN,
+    workerConcurrency: env.DEFIB_WORKER_CONCURRENCY,
+    maxQueued: env.DEFIB_MAX_QUEUED,
+    rateLimitPerMinute: env.DEFIB_RATE_LIMIT_PER_MINUTE,
+    drainMs: env.DEFIB_DRAIN_SECONDS * 1000,
+    runRetentionDays: env.DEFIB_RUN_RETENTION_DAYS,
+    heartbeatSeconds: env.DEFIB_HEARTBEAT_SECONDS,
+    hostname: hostname(),
+    sync: { freshnessSeconds: env.DEFIB_SYNC_FRESHNESS_SECONDS },
+    reconcile: {
+      claimGraceSeconds: env.DEFIB_CLAIM_GRACE_SECONDS,
+      labels: {
+        inProgress: env.DEFIB_LABEL_IN_PROGRESS,
+        ready: env.DEFIB_LABEL_READY,
+        done: env.DEFIB_LABEL_DONE,
+        agentPrefix: env.DEFIB_LABEL_AGENT_PREFIX,
+      },
+    },
+    github: { apiUrl: env.GITHUB_API_URL.replace(/\/+$/, ''), auth: gitHubAuth(env) },
+  };
+}
+
+/**
+ * Parses `env` into a frozen configuration.
+ *
+ * @throws ConfigError with every mistake, each naming its variable.
+ */
+export function loadConfig(env: NodeJS.ProcessEnv): Config {
+  // An empty variable means "not set": that is how compose files and CI leave one out.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = environment.safeParse(given);
+  if (!parsed.success) {
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`),
+    );
+  }
+  const problems = crossProblems(parsed.data);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze(build(parsed.data));
+}

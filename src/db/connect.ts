@@ -1,0 +1,51 @@
+import { Kysely, PostgresDialect } from 'kysely';
+import { Pool, types } from 'pg';
+import type { Database } from './schema.ts';
+
+export type Db = Kysely<Database>;
+
+// Counts and epochs are bigint in SQL; all of ours fit a double, and strings would surprise. Set
+// for our own pools only: other libraries in the process keep the driver's defaults.
+const parsers = {
+  getTypeParser: ((oid: number, format?: 'text') =>
+    oid === types.builtins.INT8
+      ? Number
+      : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
+};
+
+export type PoolOptions = {
+  url: string;
+  /** Most connections that the pool opens. */
+  max: number;
+  /** Shown in pg_stat_activity. */
+  applicationName: string;
+  /** Server settings of every connection of the pool, e.g. `{ search_path: 'bullmq' }`. */
+  settings?: Record<string, string>;
+  onError: (error: Error) => void;
+};
+
+/**
+ * Opens a pool. It connects lazily, so a database that is down shows at the first query.
+ * Idle connections that break are replaced; `onError` hears of them.
+ */
+export function openPool(options: PoolOptions): Pool {
+  const settings = Object.entries(options.settings ?? {}).map(
+    ([name, value]) => `-c ${name}=${value}`,
+  );
+  const pool = new Pool({
+    types: parsers,
+    connectionString: options.url,
+    max: options.max,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: 5000,
+    keepAlive: true,
+    ...(settings.length > 0 && { options: settings.join(' ') }),
+  });
+  pool.on('error', options.onError);
+  return pool;
+}
+
+/** A Kysely over the pool. Destroying it ends the pool. */
+export function openDb(pool: Pool): Db {
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+}
