@@ -10,7 +10,7 @@ const QUEUE = 'passes';
 export const bullmqRedis: Contender = {
   name: 'bullmq-redis',
   title: 'raw BullMQ on Redis (not durable)',
-  group: 'limit',
+  access: 'in process',
   start: (context) => {
     if (context.redisUrl === undefined) throw new Error('There is no Redis.');
     const prefix = `bench-${process.pid}`;
@@ -27,7 +27,7 @@ export const bullmqRedis: Contender = {
 export const bullmqPostgres: Contender = {
   name: 'bullmq-postgres',
   title: 'raw BullMQ on PostgreSQL',
-  group: 'limit',
+  access: 'in process',
   start: async (context) => {
     const connection = { connectionString: context.databaseUrl, max: context.concurrency };
     const migrating = { connection: { ...connection, migrate: true } };

@@ -1,5 +1,5 @@
 import { DBOS } from '@dbos-inc/dbos-sdk';
-import pg from 'pg';
+import { Client } from 'pg';
 import { expectAnswer, passOf, step } from './pass.ts';
 import type { Contender, Context, Pass, PassResult, Started } from './types.ts';
 
@@ -11,22 +11,24 @@ const POLL_MS = 10;
 export const dbos: Contender = {
   name: 'dbos',
   title: 'DBOS, workflow started in the calling process',
-  group: 'in-process',
-  start: (context) => launch(context, (run) => async (i) => {
-    const handle = await DBOS.startWorkflow(run)(passOf(i));
-    return expectAnswer(await handle.getResult(), i);
-  }),
+  access: 'in process',
+  start: (context) =>
+    launch(context, (run) => async (i) => {
+      const handle = await DBOS.startWorkflow(run)(passOf(i));
+      return expectAnswer(await handle.getResult(), i);
+    }),
 };
 
 /** The same workflow through DBOS's durable queue: recorded, dispatched by a poll, awaited by a poll. */
 export const dbosQueue: Contender = {
   name: 'dbos-queue',
   title: `DBOS, through its queue (both polls at ${POLL_MS} ms)`,
-  group: 'in-process',
-  start: (context) => launch(context, (run) => async (i) => {
-    const handle = await DBOS.startWorkflow(run, { queueName: QUEUE })(passOf(i));
-    return expectAnswer(await handle.getResult({ pollingIntervalMs: POLL_MS }), i);
-  }),
+  access: 'in process',
+  start: (context) =>
+    launch(context, (run) => async (i) => {
+      const handle = await DBOS.startWorkflow(run, { queueName: QUEUE })(passOf(i));
+      return expectAnswer(await handle.getResult({ pollingIntervalMs: POLL_MS }), i);
+    }),
 };
 
 type Workflow = (pass: Pass) => Promise<PassResult>;
@@ -54,7 +56,7 @@ async function launch(
 }
 
 async function succeeded(databaseUrl: string): Promise<number> {
-  const client = new pg.Client({ connectionString: databaseUrl });
+  const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   const { rows } = await client.query<{ n: number }>(
     `SELECT count(*)::int AS n FROM dbos.workflow_status WHERE status = 'SUCCESS'`,

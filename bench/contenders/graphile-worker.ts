@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Logger, makeWorkerUtils, run } from 'graphile-worker';
 import type { Task } from 'graphile-worker';
-import pg from 'pg';
+import { Pool } from 'pg';
 import { expectAnswer, passOf, step } from './pass.ts';
 import { createResults } from './results.ts';
 import type { Payload } from './results.ts';
@@ -12,9 +12,9 @@ import { createWaiters } from './waiters.ts';
 export const graphileWorker: Contender = {
   name: 'graphile-worker',
   title: 'graphile-worker, result row written by the task',
-  group: 'in-process',
+  access: 'in process',
   start: async (context) => {
-    const pool = new pg.Pool({ connectionString: context.databaseUrl, max: context.concurrency });
+    const pool = new Pool({ connectionString: context.databaseUrl, max: context.concurrency });
     const results = await createResults(pool);
     const waiters = createWaiters<PassResult>();
     const runner = await startRunner(context, async (payload) => {

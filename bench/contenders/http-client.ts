@@ -3,7 +3,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { json } from 'node:stream/consumers';
 
 export type HttpClient = {
-  /** Sends JSON; resolves to the status and the parsed answer, rejects on a broken connection. */
+  /** Sends JSON, or nothing for undefined; resolves to the status and the parsed answer, rejects on a broken connection. */
   send(
     method: string,
     path: string,
@@ -19,7 +19,7 @@ export function createHttpClient(port: number, connections: number): HttpClient 
   return {
     send: (method, path, headers, body) =>
       new Promise((resolve, reject) => {
-        const payload = JSON.stringify(body);
+        const payload = body === undefined ? '' : JSON.stringify(body);
         const options = { host: '127.0.0.1', port, agent, method, path };
         const all = {
           'content-type': 'application/json',

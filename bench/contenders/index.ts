@@ -11,18 +11,24 @@ const dbosQueue = async () => (await import('./dbos.ts')).dbosQueue;
 const graphile = async () => (await import('./graphile-worker.ts')).graphileWorker;
 const pgBoss = async () => (await import('./pg-boss.ts')).pgBoss;
 
+const defib = () => import('./defib.ts');
+
 const entries: Record<string, Entry> = {
-  'dbos': entry(dbos),
+  'defib-embedded': entry(async () => (await defib()).defibEmbedded),
+  'defib-postgres': entry(async () => (await defib()).defibPostgres),
+  'defib-redis': entry(async () => (await defib()).defibRedis, true),
+  'defib-redis-one': entry(async () => (await defib()).defibRedisOne, true),
+  dbos: entry(dbos),
   'dbos-http': entry(async () => overHttp(await dbos())),
   'dbos-queue': entry(dbosQueue),
   'graphile-worker': entry(graphile),
   'graphile-worker-http': entry(async () => overHttp(await graphile())),
   'pg-boss': entry(pgBoss),
   'pg-boss-http': entry(async () => overHttp(await pgBoss())),
-  'restate': entry(async () => (await import('./restate.ts')).restate),
+  restate: entry(async () => (await import('./restate.ts')).restate),
   'bullmq-redis': entry(async () => (await import('./bullmq.ts')).bullmqRedis, true),
   'bullmq-postgres': entry(async () => (await import('./bullmq.ts')).bullmqPostgres),
-  'insert': entry(async () => (await import('./insert.ts')).insert),
+  insert: entry(async () => (await import('./insert.ts')).insert),
 };
 
 export const contenderNames = (): string[] => Object.keys(entries);

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { Pool } from 'pg';
 import { passOf } from './pass.ts';
 import type { Contender } from './types.ts';
 
@@ -6,9 +6,9 @@ import type { Contender } from './types.ts';
 export const insert: Contender = {
   name: 'insert',
   title: 'bare INSERT … RETURNING',
-  group: 'limit',
+  access: 'in process',
   start: async ({ databaseUrl, concurrency }) => {
-    const pool = new pg.Pool({ connectionString: databaseUrl, max: concurrency });
+    const pool = new Pool({ connectionString: databaseUrl, max: concurrency });
     await pool.query(`CREATE TABLE passes (
       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
       agent_name text NOT NULL,

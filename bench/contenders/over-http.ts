@@ -4,16 +4,14 @@ import { createHttpClient } from './http-client.ts';
 import { expectAnswer, passOf } from './pass.ts';
 import type { Contender } from './types.ts';
 
-const START_MS = 60_000;
-
 /** The same contender behind HTTP with a bearer token, in a process of its own, as Defib is. */
 export function overHttp(contender: Contender): Contender {
   return {
     name: `${contender.name}-http`,
     title: contender.title,
-    group: 'http',
+    access: 'HTTP + token',
     start: async (context) => {
-      const host = await openHost(contender.name, context, START_MS);
+      const host = await openHost(contender.name, context, new AbortController().signal);
       const token = randomBytes(32).toString('base64url');
       const client = createHttpClient(await host.listen(token), context.concurrency);
       const headers = { authorization: `Bearer ${token}` };

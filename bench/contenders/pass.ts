@@ -5,6 +5,8 @@ const AGENTS = 32;
 
 export const agentOf = (i: number): string => `agent-${i % AGENTS}`;
 
+export const agentNames = (): string[] => Array.from({ length: AGENTS }, (_, i) => agentOf(i));
+
 export const passOf = (i: number): Pass => ({ agentName: agentOf(i), tick: i });
 
 /** The trivial deterministic step that every worker runs and records. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import pg from 'pg';
+import { Pool } from 'pg';
 import { PgBoss } from 'pg-boss';
 import { expectAnswer, passOf, step } from './pass.ts';
 import { createResults } from './results.ts';
@@ -13,9 +13,9 @@ const QUEUE = 'passes';
 export const pgBoss: Contender = {
   name: 'pg-boss',
   title: 'pg-boss, result row written by the handler',
-  group: 'in-process',
+  access: 'in process',
   start: async (context) => {
-    const pool = new pg.Pool({ connectionString: context.databaseUrl, max: context.concurrency });
+    const pool = new Pool({ connectionString: context.databaseUrl, max: context.concurrency });
     const results = await createResults(pool);
     const waiters = createWaiters<PassResult>();
     const boss = await startBoss(context, async (job) => {

@@ -14,7 +14,7 @@ const STOP_MS = 10_000;
 export const restate: Contender = {
   name: 'restate',
   title: 'Restate, one handler with one ctx.run',
-  group: 'http',
+  access: 'HTTP',
   start: async ({ workDir, concurrency }) => {
     await using started = new AsyncDisposableStack();
     const server = await startServer(workDir);
@@ -63,7 +63,9 @@ async function startServer(workDir: string) {
 
 /** The server's binary lies in a package per platform, beside the launcher's. */
 function binary(): string {
-  const launcher = createRequire(import.meta.url).resolve('@restatedev/restate-server/package.json');
+  const launcher = createRequire(import.meta.url).resolve(
+    '@restatedev/restate-server/package.json',
+  );
   const name = `@restatedev/restate-server-${process.platform}-${process.arch}`;
   return createRequire(launcher).resolve(`${name}/bin/restate-server`);
 }

@@ -24,13 +24,14 @@ export type Started = {
   stop(): Promise<void>;
 };
 
-export type Group = 'defib' | 'http' | 'in-process' | 'limit';
+/** How the caller reaches it: the transport is part of what is measured, so the table says it. */
+export type Access = 'HTTP + token' | 'HTTP' | 'in process';
 
 export type Contender = {
   /** Stable key, used in files and on the command line. */
   name: string;
   /** What the table prints. */
   title: string;
-  group: Group;
+  access: Access;
   start(context: Context): Promise<Started>;
 };

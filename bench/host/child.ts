@@ -10,37 +10,31 @@ import { listen } from './listen.ts';
 import type { Command, Reply } from './protocol.ts';
 
 const name = process.argv[2] ?? '';
+const resources = new AsyncDisposableStack();
 let started: Started | undefined;
-let listening: { close(): Promise<void> } | undefined;
 
 function running(): Started {
   if (started === undefined) throw new Error(`${name} was not started.`);
   return started;
 }
 
-async function stop(): Promise<void> {
-  await listening?.close();
-  await started?.stop();
-  listening = undefined;
-  started = undefined;
-}
-
 async function obey(command: Command): Promise<unknown> {
   switch (command.kind) {
-    case 'start':
-      started = await (await loadContender(name)).start(command.context);
-      return undefined;
+    case 'start': {
+      const { title, access, start } = await loadContender(name);
+      started = await start(command.context);
+      resources.defer(started.stop);
+      return { title, access };
+    }
     case 'measure':
       return runClosedLoop(command.load, command.first, running().call);
     case 'recorded':
       return running().recorded?.();
     case 'listen': {
       const server = await listen(running().call, command.token);
-      listening = server;
+      resources.defer(server.close);
       return server.port;
     }
-    case 'stop':
-      return stop();
   }
 }
 
@@ -50,13 +44,19 @@ async function answer(command: Command): Promise<void> {
     (error: unknown) => ({ error: error instanceof Error ? (error.stack ?? '') : String(error) }),
   );
   if (process.connected) process.send?.(reply);
-  if (command.kind === 'stop') process.disconnect();
+}
+
+async function stop(): Promise<void> {
+  // What is half started is finished first, so that it can be stopped.
+  await busy;
+  await resources.disposeAsync();
 }
 
 let busy = Promise.resolve();
 process.on('message', (command: Command) => {
   busy = busy.then(() => answer(command));
 });
+// The parent is done with it, or dead.
+process.on('disconnect', () => void stop().finally(() => process.exit()));
 // A Ctrl-C reaches the whole foreground group; the parent decides the order of shutting down.
 process.on('SIGINT', () => undefined);
-process.on('disconnect', () => void stop().finally(() => process.exit()));

@@ -25,7 +25,9 @@ export async function listen(
     response.writeHead(200, { 'content-type': 'application/json' }).end(result);
   };
   const server = createServer((request, response) => {
-    respond(request, response).catch((error: unknown) => response.writeHead(500).end(String(error)));
+    respond(request, response).catch((error: unknown) =>
+      response.writeHead(500).end(String(error)),
+    );
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -11,6 +11,8 @@ export type ServerProcess = {
   /** The last characters that it wrote, for error messages. */
   output(): string;
   exited(): boolean;
+  /** Null while it runs, and when a signal ended it. */
+  exitCode(): number | null;
   /** Sends the signal, waits, and after `deadlineMs` sends SIGKILL. Resolves once it is gone. */
   stop(signal: NodeJS.Signals, deadlineMs: number): Promise<void>;
 };
@@ -32,6 +34,7 @@ export function startProcess(
   return {
     output: () => output,
     exited: () => hasExited(child),
+    exitCode: () => child.exitCode,
     stop: (signal, deadlineMs) => stopChild(child, signal, deadlineMs),
   };
 }
@@ -40,19 +43,21 @@ export function startProcess(
 const hasExited = (child: ChildProcess): boolean =>
   child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
 
-export async function stopChild(
+async function stopChild(
   child: ChildProcess,
   signal: NodeJS.Signals,
   deadlineMs: number,
 ): Promise<void> {
+  if (!hasExited(child)) child.kill(signal);
+  await endOf(child, deadlineMs);
+}
+
+/** Waits for a child that was told to end; after `deadlineMs` sends SIGKILL. */
+export async function endOf(child: ChildProcess, deadlineMs: number): Promise<void> {
   if (hasExited(child)) return;
-  const exit = once(child, 'exit');
-  child.kill(signal);
-  const cancel = new AbortController();
-  const deadline = delay(deadlineMs, 'late', { signal: cancel.signal }).catch(() => 'done');
-  if ((await Promise.race([exit, deadline])) === 'late') child.kill('SIGKILL');
-  cancel.abort();
-  await exit;
+  const kill = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
+  await once(child, 'exit');
+  clearTimeout(kill);
 }
 
 /** Polls until `ready` is true. Throws with the server's own words when it exits or is late. */

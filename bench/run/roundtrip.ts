@@ -1,0 +1,57 @@
+/** `npm run roundtrip`: the same recorded roundtrip by every contender, in one run. */
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { contenderNames, needsRedis } from '../contenders/index.ts';
+import { describeMachine } from '../measure/machine.ts';
+import type { Report } from '../measure/report.ts';
+import { toJson, toMarkdown } from '../measure/report.ts';
+import { startPostgres } from '../servers/postgres.ts';
+import { startRedis } from '../servers/redis.ts';
+import type { Options } from './options.ts';
+import { USAGE, parseOptions } from './options.ts';
+import { runTournament } from './tournament.ts';
+
+const say = (line: string): void => console.error(line);
+
+function optionsOrExit(): Options {
+  try {
+    return parseOptions(process.argv.slice(2));
+  } catch (error) {
+    say(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    return process.exit(2);
+  }
+}
+
+async function measure(options: Options, interrupt: AbortSignal): Promise<Report> {
+  await using resources = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), 'defib-bench-'));
+  resources.defer(() => rm(folder, { recursive: true, force: true }));
+  // PostgreSQL, started by root, runs as another account and must get in.
+  await chmod(folder, 0o755);
+  const postgres = await startPostgres(folder);
+  resources.defer(postgres.stop);
+  const redis = await startRedis(folder, process.env['REDIS_URL']);
+  resources.defer(async () => redis?.stop());
+  if (redis === undefined) say('No redis-server in the PATH and no REDIS_URL: left out.');
+  const wanted = options.only ?? contenderNames();
+  const names = wanted.filter((name) => redis !== undefined || !needsRedis(name));
+  const versions = { PostgreSQL: postgres.version, Redis: redis?.version ?? 'none' };
+  const machine = describeMachine(folder, versions);
+  const arena = { postgres, redisUrl: redis?.url, folder, interrupt, say };
+  return { machine, ...(await runTournament(arena, names, options.plan)) };
+}
+
+const options = optionsOrExit();
+const interrupt = new AbortController();
+process.on('SIGINT', () => interrupt.abort());
+process.on('SIGTERM', () => interrupt.abort());
+const report = await measure(options, interrupt.signal);
+if (interrupt.signal.aborted) {
+  say('Interrupted: everything that was started is stopped.');
+  process.exitCode = 130;
+} else {
+  console.log(toMarkdown(report));
+  if (options.json !== undefined) await writeFile(options.json, `${toJson(report)}\n`);
+  if (report.rows.some((row) => row.failures.length > 0)) process.exitCode = 1;
+}
