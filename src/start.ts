@@ -1,11 +1,10 @@
-import { createBatcher } from './batch.ts';
 import type { Config } from './config.ts';
 import { type Deps, openDeps } from './deps.ts';
-import { findAgentsById } from './db/queries/agents.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
 import { startWorkers, type Workers } from './jobs/workers.ts';
 import type { Log } from './log.ts';
 import type { Running } from './process.ts';
+import { openHeartbeatDeps } from './services/heartbeat/deps.ts';
 import { createClaims } from './services/runs/claims.ts';
 
 /**
@@ -59,10 +58,7 @@ function openWorkers(deps: Deps): Workers {
     renewMs: RENEW_MS,
     onError: (error) => log.warn({ err: error }, 'claims not renewed'),
   });
-  const findAgent = createBatcher({
-    max: 64,
-    send: (ids: string[]) => findAgentsById(db, ids),
-  });
+  const heartbeat = openHeartbeatDeps({ config, db, log, instance: deps.instance });
   const workers = startWorkers({
     deps: {
       db,
@@ -70,7 +66,7 @@ function openWorkers(deps: Deps): Workers {
       queues,
       wakeups,
       claims,
-      heartbeat: { db, log, findAgent, heartbeatSeconds: config.heartbeatSeconds },
+      heartbeat,
       runRetentionDays: config.runRetentionDays,
     },
     log,
@@ -81,6 +77,7 @@ function openWorkers(deps: Deps): Workers {
     close: async (deadlineMs) => {
       await workers.close(deadlineMs);
       claims.close();
+      await heartbeat.close();
     },
   };
 }

@@ -17,6 +17,7 @@ import { problem, tooLarge, toProblem } from './problem.ts';
 import { rateLimit } from './rate-limit.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { heartbeatRoutes } from './routes/heartbeat.ts';
+import { repoRoutes } from './routes/repos.ts';
 import { runRoutes } from './routes/runs.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { createRouter } from './validation.ts';
@@ -77,6 +78,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
   );
   app.route('/api', heartbeatRoutes(deps, options.pressure));
   app.route('/api', agentRoutes(deps));
+  app.route('/api', repoRoutes(deps));
   app.route('/api', tokenRoutes(deps));
   app.route('/api', runRoutes(deps));
   addDocs(app);
