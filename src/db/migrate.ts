@@ -4,6 +4,7 @@ import { type Migration, Migrator } from 'kysely/migration';
 import { Pool } from 'pg';
 import { type Db, openDb } from './connect.ts';
 import * as agentsTokensRuns from './migrations/0001_agents_tokens_runs.ts';
+import * as repositoriesAndIssues from './migrations/0002_repositories_and_issues.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -11,6 +12,7 @@ import * as agentsTokensRuns from './migrations/0001_agents_tokens_runs.ts';
  */
 const migrations: Record<string, Migration> = {
   '0001_agents_tokens_runs': agentsTokensRuns,
+  '0002_repositories_and_issues': repositoriesAndIssues,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */

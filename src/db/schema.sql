@@ -1,10 +1,71 @@
 -- Made by `npm run schema` from src/db/migrations. Do not edit.
 
+CREATE TABLE agent_repos (
+  agent_id uuid NOT NULL,
+  repo_id uuid NOT NULL
+);
+
 CREATE TABLE agents (
   id uuid NOT NULL,
   name text NOT NULL,
   policy jsonb NOT NULL DEFAULT '{}'::jsonb,
   paused boolean NOT NULL DEFAULT false,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  updated_at timestamp with time zone NOT NULL DEFAULT now()
+);
+
+CREATE TABLE issue_claims (
+  id uuid NOT NULL,
+  issue_id uuid NOT NULL,
+  agent_id uuid NOT NULL,
+  session_id uuid,
+  source text NOT NULL,
+  claimed_at timestamp with time zone NOT NULL DEFAULT now(),
+  released_at timestamp with time zone,
+  release_reason text,
+  labels_settled_at timestamp with time zone
+);
+
+CREATE TABLE issues (
+  id uuid NOT NULL,
+  repo_id uuid NOT NULL,
+  number integer NOT NULL,
+  url text NOT NULL,
+  title text NOT NULL,
+  state text NOT NULL,
+  labels text[] NOT NULL,
+  label_keys text[] NOT NULL,
+  upstream_updated_at timestamp with time zone NOT NULL,
+  closed_at timestamp with time zone,
+  changed_at timestamp with time zone NOT NULL DEFAULT now(),
+  labels_written_at timestamp with time zone,
+  label_lease_until timestamp with time zone,
+  vanished_at timestamp with time zone,
+  created_at timestamp with time zone NOT NULL DEFAULT now()
+);
+
+CREATE TABLE repos (
+  id uuid NOT NULL,
+  forge text NOT NULL DEFAULT 'github'::text,
+  owner text NOT NULL,
+  name text NOT NULL,
+  upstream_id text,
+  sync_cursor timestamp with time zone,
+  pass_started_at timestamp with time zone,
+  synced_at timestamp with time zone,
+  last_full_sync_at timestamp with time zone,
+  lease_holder text,
+  lease_epoch bigint NOT NULL DEFAULT 0,
+  lease_until timestamp with time zone,
+  failure_kind text,
+  failure_text text,
+  failure_count integer NOT NULL DEFAULT 0,
+  failed_at timestamp with time zone,
+  next_attempt_at timestamp with time zone,
+  label_failure_kind text,
+  label_failure_text text,
+  label_failure_count integer NOT NULL DEFAULT 0,
+  label_next_attempt_at timestamp with time zone,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   updated_at timestamp with time zone NOT NULL DEFAULT now()
 );
@@ -55,7 +116,25 @@ CREATE TABLE tokens (
   last_used_at timestamp with time zone
 );
 
+ALTER TABLE agent_repos ADD CONSTRAINT agent_repos_pkey PRIMARY KEY (agent_id, repo_id);
+ALTER TABLE agent_repos ADD CONSTRAINT agent_repos_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;
+ALTER TABLE agent_repos ADD CONSTRAINT agent_repos_repo_id_fkey FOREIGN KEY (repo_id) REFERENCES repos(id) ON DELETE CASCADE;
 ALTER TABLE agents ADD CONSTRAINT agents_pkey PRIMARY KEY (id);
+ALTER TABLE issue_claims ADD CONSTRAINT issue_claims_pkey PRIMARY KEY (id);
+ALTER TABLE issue_claims ADD CONSTRAINT issue_claims_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;
+ALTER TABLE issue_claims ADD CONSTRAINT issue_claims_issue_id_fkey FOREIGN KEY (issue_id) REFERENCES issues(id) ON DELETE CASCADE;
+ALTER TABLE issue_claims ADD CONSTRAINT issue_claims_check CHECK (((released_at IS NULL) = (release_reason IS NULL)));
+ALTER TABLE issue_claims ADD CONSTRAINT issue_claims_check1 CHECK (((labels_settled_at IS NULL) OR (released_at IS NOT NULL)));
+ALTER TABLE issue_claims ADD CONSTRAINT issue_claims_source_check CHECK ((source = ANY (ARRAY['session'::text, 'label'::text])));
+ALTER TABLE issues ADD CONSTRAINT issues_repo_id_number_key UNIQUE (repo_id, number);
+ALTER TABLE issues ADD CONSTRAINT issues_pkey PRIMARY KEY (id);
+ALTER TABLE issues ADD CONSTRAINT issues_repo_id_fkey FOREIGN KEY (repo_id) REFERENCES repos(id) ON DELETE CASCADE;
+ALTER TABLE issues ADD CONSTRAINT issues_state_check CHECK ((state = ANY (ARRAY['open'::text, 'closed'::text])));
+ALTER TABLE repos ADD CONSTRAINT repos_pkey PRIMARY KEY (id);
+ALTER TABLE repos ADD CONSTRAINT repos_check CHECK (((lease_holder IS NULL) = (lease_until IS NULL)));
+ALTER TABLE repos ADD CONSTRAINT repos_check1 CHECK (((failure_kind IS NULL) = (failure_text IS NULL)));
+ALTER TABLE repos ADD CONSTRAINT repos_check2 CHECK (((label_failure_kind IS NULL) = (label_failure_text IS NULL)));
+ALTER TABLE repos ADD CONSTRAINT repos_forge_check CHECK ((forge = 'github'::text));
 ALTER TABLE run_steps ADD CONSTRAINT run_steps_pkey PRIMARY KEY (run_id, "position");
 ALTER TABLE run_steps ADD CONSTRAINT run_steps_run_id_fkey FOREIGN KEY (run_id) REFERENCES runs(id) ON DELETE CASCADE;
 ALTER TABLE run_steps ADD CONSTRAINT run_steps_status_check CHECK ((status = ANY (ARRAY['ok'::text, 'warning'::text, 'error'::text, 'skipped'::text])));
@@ -71,9 +150,14 @@ ALTER TABLE tokens ADD CONSTRAINT tokens_check CHECK (((scope = 'operator'::text
 ALTER TABLE tokens ADD CONSTRAINT tokens_check1 CHECK (((scope = 'session'::text) = (session_id IS NOT NULL)));
 ALTER TABLE tokens ADD CONSTRAINT tokens_scope_check CHECK ((scope = ANY (ARRAY['operator'::text, 'agent'::text, 'session'::text])));
 
+CREATE INDEX agent_repos_repo_id_idx ON public.agent_repos USING btree (repo_id);
 CREATE UNIQUE INDEX agents_name_key ON public.agents USING btree (lower(name));
+CREATE INDEX issue_claims_issue_id_idx ON public.issue_claims USING btree (issue_id);
+CREATE UNIQUE INDEX issue_claims_open_key ON public.issue_claims USING btree (issue_id) WHERE (released_at IS NULL);
+CREATE INDEX issue_claims_unsettled_idx ON public.issue_claims USING btree (agent_id) WHERE (labels_settled_at IS NULL);
+CREATE INDEX issues_label_keys_idx ON public.issues USING gin (label_keys) WHERE ((state = 'open'::text) AND (vanished_at IS NULL));
+CREATE UNIQUE INDEX repos_name_key ON public.repos USING btree (forge, lower(owner), lower(name));
 CREATE INDEX runs_agent_id_idx ON public.runs USING btree (agent_id, id DESC);
-CREATE INDEX runs_finished_at_idx ON public.runs USING btree (kind, finished_at) WHERE (finished_at IS NOT NULL);
 CREATE UNIQUE INDEX runs_idempotency_key ON public.runs USING btree (agent_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
-CREATE INDEX runs_live_idx ON public.runs USING btree (dispatched_at) WHERE (status = ANY (ARRAY['queued'::text, 'running'::text]));
+CREATE INDEX runs_live_idx ON public.runs USING btree (dispatched_at) WHERE (finished_at IS NULL);
 CREATE INDEX tokens_agent_id_idx ON public.tokens USING btree (agent_id);

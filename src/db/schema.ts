@@ -9,6 +9,10 @@ export type Database = {
   tokens: TokensTable;
   runs: RunsTable;
   run_steps: RunStepsTable;
+  repos: ReposTable;
+  agent_repos: AgentReposTable;
+  issues: IssuesTable;
+  issue_claims: IssueClaimsTable;
 };
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
@@ -103,5 +107,85 @@ export type RunStepsTable = {
   duration_ms: number;
 };
 export type RunStep = Pick<Selectable<RunStepsTable>, 'name' | 'status' | 'duration_ms'>;
+
+export type ReposTable = {
+  id: string;
+  forge: ColumnType<'github', 'github' | undefined, 'github'>;
+  owner: string;
+  name: string;
+  /** The forge's own id. Another one under the same name is another repository. */
+  upstream_id: string | null;
+  /** Everything that changed before this time of the forge's clock is stored. */
+  sync_cursor: Timestamp | null;
+  /** When the last whole sync began. What was not changed by us since is as it was upstream then. */
+  pass_started_at: Timestamp | null;
+  synced_at: Timestamp | null;
+  last_full_sync_at: Timestamp | null;
+  lease_holder: string | null;
+  /** Raised by every lease: only the holder of the newest epoch may write. */
+  lease_epoch: Generated<number>;
+  lease_until: Timestamp | null;
+  /** Why the last sync failed; null once one succeeded. The text is for the operator. */
+  failure_kind: string | null;
+  failure_text: string | null;
+  failure_count: Generated<number>;
+  failed_at: Timestamp | null;
+  next_attempt_at: Timestamp | null;
+  /** The same for writing labels, which needs other permissions. */
+  label_failure_kind: string | null;
+  label_failure_text: string | null;
+  label_failure_count: Generated<number>;
+  label_next_attempt_at: Timestamp | null;
+  created_at: GeneratedTimestamp;
+  updated_at: GeneratedTimestamp;
+};
+export type Repo = Selectable<ReposTable>;
+
+export type AgentReposTable = { agent_id: string; repo_id: string };
+
+export type IssueState = 'open' | 'closed';
+
+export type IssuesTable = {
+  id: string;
+  repo_id: string;
+  number: number;
+  /** The page that people open. */
+  url: string;
+  title: string;
+  state: IssueState;
+  labels: string[];
+  /** The labels in lower case, as forges compare them; sorted. */
+  label_keys: string[];
+  /** The forge's clock; never goes back. */
+  upstream_updated_at: Timestamp;
+  closed_at: Timestamp | null;
+  /** When a change upstream was last seen; our clock. */
+  changed_at: GeneratedTimestamp;
+  /** When we last wrote labels upstream and noted the outcome here. */
+  labels_written_at: Timestamp | null;
+  /** Someone is writing labels until then. */
+  label_lease_until: Timestamp | null;
+  /** Deleted or transferred upstream, noticed then. */
+  vanished_at: Timestamp | null;
+  created_at: GeneratedTimestamp;
+};
+export type Issue = Selectable<IssuesTable>;
+
+/** Made by a session of ours, or found upstream in the form of labels. */
+export type ClaimSource = 'session' | 'label';
+
+export type IssueClaimsTable = {
+  id: string;
+  issue_id: string;
+  agent_id: string;
+  session_id: string | null;
+  source: ClaimSource;
+  claimed_at: GeneratedTimestamp;
+  released_at: Timestamp | null;
+  release_reason: string | null;
+  /** When the labels upstream followed the release; until then a heartbeat looks after them. */
+  labels_settled_at: Timestamp | null;
+};
+export type IssueClaim = Selectable<IssueClaimsTable>;
 
 export type { Json, GeneratedJson, Timestamp, GeneratedTimestamp };

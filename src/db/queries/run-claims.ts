@@ -143,7 +143,7 @@ export async function requeueAbandoned(
       dispatch = dispatch + 1, dispatched_at = now()
     WHERE id IN (
       SELECT id FROM runs
-      WHERE status = 'running' AND claim_expires_at < now() AND epoch < ${options.maxClaims}
+      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now() AND epoch < ${options.maxClaims}
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
     RETURNING id, kind, agent_name AS "agentName", dispatch`.execute(db);
@@ -161,7 +161,7 @@ export async function failAbandoned(
       summary = ${options.error}, errors = ${JSON.stringify([options.error])}::jsonb
     WHERE id IN (
       SELECT id FROM runs
-      WHERE status = 'running' AND claim_expires_at < now() AND epoch >= ${options.maxClaims}
+      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now() AND epoch >= ${options.maxClaims}
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
     RETURNING id`.execute(db);
@@ -180,7 +180,7 @@ export async function takeOverdue(
     UPDATE runs SET dispatched_at = now()
     WHERE id IN (
       SELECT id FROM runs
-      WHERE status = 'queued'
+      WHERE finished_at IS NULL AND status = 'queued'
         AND dispatched_at < now() - make_interval(secs => ${options.olderThanSeconds})
       ORDER BY dispatched_at
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED

@@ -124,26 +124,35 @@ async function stepsOf(db: Db, ids: string[]): Promise<Map<string, RunStep[]>> {
 export async function countQueued(db: Db, upTo: number): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     SELECT count(*) AS count
-    FROM (SELECT 1 FROM runs WHERE status = 'queued' LIMIT ${upTo}) AS waiting`.execute(db);
+    FROM (
+      SELECT 1 FROM runs WHERE finished_at IS NULL AND status = 'queued' LIMIT ${upTo}
+    ) AS waiting`.execute(db);
   return rows[0]?.count ?? 0;
 }
 
 /**
- * Deletes finished runs of one kind that are older than the retention; at most `limit` of them, so
- * that no statement holds locks for long. Returns how many were deleted.
+ * Deletes finished runs of one kind that were accepted before the retention; at most `limit` of
+ * them, so that no statement holds locks for long. Returns how many were deleted.
  */
 export async function purgeRuns(
   db: Db,
-  options: { kind: RunKind; olderThanDays: number; limit: number },
+  options: { kind: RunKind; acceptedBefore: Date; limit: number },
 ): Promise<number> {
+  // Ids are UUIDv7, so the primary key is in order of time and serves as the index.
   const { numAffectedRows } = await sql`
     DELETE FROM runs WHERE id IN (
       SELECT id FROM runs
-      WHERE kind = ${options.kind}
-        AND finished_at < now() - make_interval(days => ${options.olderThanDays})
-      ORDER BY finished_at
+      WHERE id < ${firstIdAt(options.acceptedBefore)}::uuid
+        AND kind = ${options.kind} AND finished_at IS NOT NULL
+      ORDER BY id
       LIMIT ${options.limit}
       FOR UPDATE SKIP LOCKED
     )`.execute(db);
   return Number(numAffectedRows ?? 0);
+}
+
+/** The smallest UUIDv7 of a moment: its first 48 bits are the milliseconds. */
+function firstIdAt(time: Date): string {
+  const hex = time.getTime().toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }

@@ -8,6 +8,7 @@ import { assertMayActFor } from '../auth.ts';
 import type { Deps } from '../../deps.ts';
 import type { AppEnv } from '../env.ts';
 import { MAX_WAIT_SECONDS, parsePrefer } from '../prefer.ts';
+import { clientGone, hasBody } from '../request.ts';
 import {
   agentNameParam,
   bearer,
@@ -88,7 +89,7 @@ export function heartbeatRoutes(deps: Deps, pressure: Pressure) {
     if (waitSeconds > 0) {
       const waiting = deps.waiters.wait(runId, {
         timeoutMs: waitSeconds * 1000,
-        signal: c.req.raw.signal,
+        signal: clientGone(c),
       });
       // A repeated request may ask for a run that is finished, of which no hint will come.
       if (!created) deps.waiters.wake([runId]);
@@ -102,9 +103,7 @@ export function heartbeatRoutes(deps: Deps, pressure: Pressure) {
 
 /** Many clients send "Content-Type: application/json" with nothing behind it; the body is optional. */
 const emptyBodyIsNoBody: MiddlewareHandler<AppEnv> = async (c, next) => {
-  const empty =
-    (c.req.header('content-length') ?? '0') === '0' && !c.req.header('transfer-encoding');
-  if (empty && c.req.header('content-type') !== undefined) {
+  if (!hasBody(c) && c.req.header('content-type') !== undefined) {
     const headers = new Headers(c.req.raw.headers);
     headers.delete('content-type');
     c.req.raw = new Request(c.req.raw, { headers });

@@ -1,0 +1,93 @@
+import { sql, type Transaction } from 'kysely';
+import type { Db } from '../connect.ts';
+import type { Database, IssueState } from '../schema.ts';
+
+export type UpstreamIssue = {
+  /** Used if the issue is new here. */
+  id: string;
+  number: number;
+  url: string;
+  title: string;
+  state: IssueState;
+  labels: string[];
+  updatedAt: Date;
+  closedAt: Date | null;
+};
+
+/** Labels as forges compare them. */
+export const labelKeys = (labels: string[]): string[] =>
+  [...new Set(labels.map((label) => label.toLowerCase()))].sort();
+
+/**
+ * Stores a page of issues in one statement. Rows that are as before are not written, and an older
+ * state never replaces a newer one. Returns how many rows were written.
+ */
+export async function upsertIssues(
+  trx: Transaction<Database>,
+  repoId: string,
+  issues: UpstreamIssue[],
+): Promise<number> {
+  if (issues.length === 0) return 0;
+  const page = JSON.stringify(
+    issues.map((issue) => ({ ...issue, label_keys: labelKeys(issue.labels) })),
+  );
+  const { rows } = await sql`
+    INSERT INTO issues (id, repo_id, number, url, title, state, labels, label_keys,
+      upstream_updated_at, closed_at)
+    SELECT id, ${repoId}, number, url, title, state,
+      ARRAY(SELECT jsonb_array_elements_text(labels)),
+      ARRAY(SELECT jsonb_array_elements_text(label_keys)),
+      "updatedAt", "closedAt"
+    FROM jsonb_to_recordset(${page}::jsonb) AS page (
+      id uuid, number integer, url text, title text, state text, labels jsonb, label_keys jsonb,
+      "updatedAt" timestamptz, "closedAt" timestamptz)
+    ON CONFLICT (repo_id, number) DO UPDATE SET
+      url = excluded.url, title = excluded.title, state = excluded.state,
+      labels = excluded.labels, label_keys = excluded.label_keys,
+      upstream_updated_at = excluded.upstream_updated_at, closed_at = excluded.closed_at,
+      changed_at = CASE WHEN excluded.upstream_updated_at > issues.upstream_updated_at
+        THEN now() ELSE issues.changed_at END,
+      vanished_at = NULL
+    WHERE excluded.upstream_updated_at >= issues.upstream_updated_at
+      AND (issues.url, issues.title, issues.state, issues.labels, issues.upstream_updated_at,
+        issues.closed_at, issues.vanished_at)
+      IS DISTINCT FROM (excluded.url, excluded.title, excluded.state, excluded.labels,
+        excluded.upstream_updated_at, excluded.closed_at, NULL)
+    RETURNING id`.execute(trx);
+  return rows.length;
+}
+
+/** Stored issues that a whole listing did not show, claimed ones first; `limit` at most. */
+export async function listUnseenIssues(
+  db: Db,
+  repoId: string,
+  seen: number[],
+  limit: number,
+): Promise<number[]> {
+  const { rows } = await sql<{ number: number }>`
+    SELECT issues.number FROM issues
+    LEFT JOIN issue_claims AS claim ON claim.issue_id = issues.id AND claim.released_at IS NULL
+    WHERE issues.repo_id = ${repoId} AND issues.vanished_at IS NULL
+      AND NOT EXISTS (
+        SELECT FROM unnest(${seen}::integer[]) AS seen (number)
+        WHERE seen.number = issues.number)
+    ORDER BY claim.id IS NULL, issues.number
+    LIMIT ${limit}`.execute(db);
+  return rows.map((row) => row.number);
+}
+
+export async function markVanished(
+  trx: Transaction<Database>,
+  repoId: string,
+  numbers: number[],
+): Promise<void> {
+  await sql`
+    UPDATE issues SET vanished_at = now()
+    WHERE repo_id = ${repoId} AND number = any(${numbers}::integer[]) AND vanished_at IS NULL
+  `.execute(trx);
+}
+
+/** Forgets all issues with their claims: upstream, another repository has taken the name. */
+export async function deleteIssues(trx: Transaction<Database>, repoId: string): Promise<void> {
+  await trx.deleteFrom('issues').where('repo_id', '=', repoId).execute();
+}

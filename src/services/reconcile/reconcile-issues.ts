@@ -1,0 +1,90 @@
+import {
+  adoptClaims,
+  listAdoptable,
+  listClaims,
+  releaseClaims,
+  settleClaims,
+} from '../../db/queries/claims.ts';
+import { newId } from '../ids.ts';
+import { type Decision, decide, isEmpty } from './decide.ts';
+import { claimKeys } from './labels.ts';
+import type { ReconcileDeps } from './settings.ts';
+import type { LabelWrite } from './write-issue.ts';
+import { writeLabels } from './write-labels.ts';
+
+export type ReconcileReport = {
+  warnings: string[];
+  /** The pages of the issues whose claim or labels this pass changed; sorted. */
+  touchedIssueUrls: string[];
+  adopted: number;
+  released: number;
+  labelled: number;
+};
+
+/**
+ * Brings an agent's claims and what is stored of the issues into line, and the labels upstream
+ * after them. Deterministic, and cheap when nothing changed: it reads what the agent has claimed,
+ * not what it could.
+ *
+ * @throws the reason of `signal`; failures of the forge are warnings
+ */
+export async function reconcileIssues(
+  deps: ReconcileDeps,
+  agent: { id: string; name: string },
+  { signal }: { signal: AbortSignal },
+): Promise<ReconcileReport> {
+  const adoptedUrls = await adopt(deps, agent);
+  const rules = { ...deps.settings, agentName: agent.name };
+  const decisions = (await listClaims(deps.db, agent.id)).map((row) => decide(row, rules));
+  signal.throwIfAborted();
+  const released = await release(deps, decisions);
+  const standing = decisions.filter(({ row, release }) => !release || released.has(row.claimId));
+  await settleClaims(
+    deps.db,
+    standing.flatMap(({ row, plan }) =>
+      row.released && (!plan || isEmpty(plan)) ? [row.claimId] : [],
+    ),
+  );
+  const labels = await writeLabels(deps, standing.flatMap(toWrite), signal);
+  const releasedUrls = standing.flatMap(({ row, release }) => (release ? [row.url] : []));
+  const touched = new Set([...adoptedUrls, ...releasedUrls, ...labels.writtenUrls]);
+  return {
+    warnings: labels.warnings,
+    touchedIssueUrls: [...touched].sort(),
+    adopted: adoptedUrls.length,
+    released: released.size,
+    labelled: labels.writtenUrls.length,
+  };
+}
+
+/** Takes up claims that were made by labels. Returns the issues' pages. */
+async function adopt(
+  { db, settings }: ReconcileDeps,
+  agent: { id: string; name: string },
+): Promise<string[]> {
+  const labelKeys = claimKeys(settings.labels, agent.name);
+  const found = await listAdoptable(db, { agentId: agent.id, labelKeys });
+  const adopted = new Set(
+    await adoptClaims(
+      db,
+      found.map(({ issueId }) => ({ id: newId(), issueId, agentId: agent.id })),
+    ),
+  );
+  return found.flatMap(({ issueId, url }) => (adopted.has(issueId) ? [url] : []));
+}
+
+/** Ends the claims that are to end. Returns the ids of those that did. */
+async function release({ db }: ReconcileDeps, decisions: Decision[]): Promise<Set<string>> {
+  const releases = decisions.flatMap(({ row, release, plan }) => {
+    if (!release) return [];
+    const settled = !plan || isEmpty(plan);
+    const unlessLive = release === 'no_live_session';
+    return [{ claimId: row.claimId, reason: release, settled, unlessLive }];
+  });
+  return new Set(await releaseClaims(db, releases));
+}
+
+function toWrite({ row, release, plan }: Decision): LabelWrite[] {
+  if (!plan || isEmpty(plan)) return [];
+  return [{ row, plan, released: row.released || release !== undefined }];
+}

@@ -1,0 +1,36 @@
+import type { Db } from '../../db/connect.ts';
+import type { Log } from '../../log.ts';
+import type { Forge } from '../forge/forge.ts';
+import type { LabelNames } from './labels.ts';
+
+export type ReconcileSettings = {
+  labels: LabelNames;
+  /** How long a claim without a live session is left alone. */
+  graceSeconds: number;
+  /** Most requests that one pass makes to write labels; GitHub allows 80 a minute to all passes. */
+  writesPerPass: number;
+  /** Longest that one pass spends on writing labels. */
+  writeBudgetMs: number;
+  /** How long a writer that died keeps others from the labels of its issue. */
+  labelLeaseSeconds: number;
+  /** First wait after a failure to write; each further one in a row doubles it. */
+  backoffSeconds: number;
+  maxBackoffSeconds: number;
+};
+
+export const defaultReconcileSettings: ReconcileSettings = {
+  labels: {
+    inProgress: 'status/in-progress',
+    ready: 'status/ready',
+    done: 'status/done',
+    agentPrefix: 'agent/',
+  },
+  graceSeconds: 3600,
+  writesPerPass: 20,
+  writeBudgetMs: 5000,
+  labelLeaseSeconds: 60,
+  backoffSeconds: 30,
+  maxBackoffSeconds: 300,
+};
+
+export type ReconcileDeps = { db: Db; forge: Forge; log: Log; settings: ReconcileSettings };
