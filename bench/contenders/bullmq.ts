@@ -1,7 +1,7 @@
 import { Queue, Worker, createPostgresBackend } from 'bullmq';
 import type { Job } from 'bullmq';
 import { expectAnswer, passOf, step } from './pass.ts';
-import type { Contender, Context, Pass, PassResult, Started } from './types.ts';
+import type { Contender, Pass, PassResult, Started } from './types.ts';
 import { createWaiters } from './waiters.ts';
 
 const QUEUE = 'passes';
@@ -15,7 +15,7 @@ export const bullmqRedis: Contender = {
     if (context.redisUrl === undefined) throw new Error('There is no Redis.');
     const prefix = `bench-${process.pid}`;
     const settings = { prefix, connection: { url: context.redisUrl, maxRetriesPerRequest: null } };
-    return run(context, {
+    return run({
       queue: new Queue(QUEUE, settings),
       work: (processor) =>
         new Worker(QUEUE, processor, { ...settings, concurrency: context.concurrency }),
@@ -33,7 +33,7 @@ export const bullmqPostgres: Contender = {
     const migrating = { connection: { ...connection, migrate: true } };
     const queue = new Queue(QUEUE, migrating, createPostgresBackend);
     await queue.waitUntilReady();
-    return run(context, {
+    return run({
       queue,
       work: (processor) => {
         const settings = { connection, concurrency: context.concurrency };
@@ -63,7 +63,7 @@ type Parts = {
  * The caller is woken by the worker's own `completed` event, which follows the completed write.
  * `QueueEvents` would cross processes, but loses events on the PostgreSQL backend.
  */
-async function run(_: Context, { queue, work }: Parts): Promise<Started> {
+async function run({ queue, work }: Parts): Promise<Started> {
   const waiters = createWaiters<PassResult>();
   const worker = work(({ data }) => Promise.resolve({ status: 'ok', ...step(data) }));
   worker.on('completed', (job, result) => waiters.settle(String(job.data.tick), result));

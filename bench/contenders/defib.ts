@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { DefibServer, Layout } from '../servers/defib.ts';
+import type { DefibServer } from '../servers/defib.ts';
 import { startDefib } from '../servers/defib.ts';
 import type { HttpClient } from './http-client.ts';
 import { createHttpClient } from './http-client.ts';
@@ -9,36 +9,36 @@ import type { Contender, Context, Started } from './types.ts';
 const WORKING_MS = 30_000;
 
 export const defibEmbedded = defib('defib-embedded', 'Defib, embedded PostgreSQL, one process', {
-  layout: 'one process',
+  workers: 0,
   env: () => ({}),
 });
 
 export const defibPostgres = defib('defib-postgres', 'Defib, PostgreSQL, one process', {
-  layout: 'one process',
+  workers: 0,
   env: ({ databaseUrl }) => ({ DATABASE_URL: databaseUrl }),
 });
 
 export const defibRedis = defib('defib-redis', 'Defib, PostgreSQL + Redis, web + worker', {
-  layout: 'web + worker',
+  workers: 1,
   env: onRedis,
 });
 
 export const defibRedisOne = defib('defib-redis-one', 'Defib, PostgreSQL + Redis, one process', {
-  layout: 'one process',
+  workers: 0,
   env: onRedis,
 });
 
-type Setup = { layout: Layout; env: (context: Context) => Record<string, string> };
+type Setup = { workers: number; env: (context: Context) => Record<string, string> };
 
 /** Defib as its users call it: over HTTP, each of 32 agents with its own token. */
-function defib(name: string, title: string, { layout, env }: Setup): Contender {
+function defib(name: string, title: string, { workers, env }: Setup): Contender {
   return {
     name,
     title,
     access: 'HTTP + token',
     start: async (context) => {
       await using started = new AsyncDisposableStack();
-      const server = await startDefib({ layout, workDir: context.workDir, env: env(context) });
+      const server = await startDefib({ workers, workDir: context.workDir, env: env(context) });
       started.defer(server.stop);
       const client = createHttpClient(server.port, context.concurrency);
       started.defer(client.close);

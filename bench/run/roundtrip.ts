@@ -1,13 +1,11 @@
 /** `npm run roundtrip`: the same recorded roundtrip by every contender, in one run. */
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { contenderNames, needsRedis } from '../contenders/index.ts';
 import { describeMachine } from '../measure/machine.ts';
 import type { Report } from '../measure/report.ts';
 import { toJson, toMarkdown } from '../measure/report.ts';
-import { startPostgres } from '../servers/postgres.ts';
-import { startRedis } from '../servers/redis.ts';
+import { startShared } from '../servers/shared.ts';
+import { interruptSignal } from './interrupt.ts';
 import type { Options } from './options.ts';
 import { USAGE, parseOptions } from './options.ts';
 import { runTournament } from './tournament.ts';
@@ -25,14 +23,7 @@ function optionsOrExit(): Options {
 
 async function measure(options: Options, interrupt: AbortSignal): Promise<Report> {
   await using resources = new AsyncDisposableStack();
-  const folder = await mkdtemp(join(tmpdir(), 'defib-bench-'));
-  resources.defer(() => rm(folder, { recursive: true, force: true }));
-  // PostgreSQL, started by root, runs as another account and must get in.
-  await chmod(folder, 0o755);
-  const postgres = await startPostgres(folder);
-  resources.defer(postgres.stop);
-  const redis = await startRedis(folder, process.env['REDIS_URL']);
-  resources.defer(async () => redis?.stop());
+  const { folder, postgres, redis } = await startShared(resources);
   if (redis === undefined) say('No redis-server in the PATH and no REDIS_URL: left out.');
   const wanted = options.only ?? contenderNames();
   const names = wanted.filter((name) => redis !== undefined || !needsRedis(name));
@@ -43,11 +34,9 @@ async function measure(options: Options, interrupt: AbortSignal): Promise<Report
 }
 
 const options = optionsOrExit();
-const interrupt = new AbortController();
-process.on('SIGINT', () => interrupt.abort());
-process.on('SIGTERM', () => interrupt.abort());
-const report = await measure(options, interrupt.signal);
-if (interrupt.signal.aborted) {
+const interrupt = interruptSignal();
+const report = await measure(options, interrupt);
+if (interrupt.aborted) {
   say('Interrupted: everything that was started is stopped.');
   process.exitCode = 130;
 } else {

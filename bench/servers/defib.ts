@@ -4,25 +4,23 @@ import { fileURLToPath } from 'node:url';
 import type { ServerProcess } from './process.ts';
 import { freePort, startProcess, waitUntilReady } from './process.ts';
 
-const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+export const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const READY_MS = 60_000;
 /** Longer than Defib's own drain, so that it is never killed in the middle of it. */
 const STOP_MS = 30_000;
 
-/** One process with everything in it, or the API and a worker as processes of their own. */
-export type Layout = 'one process' | 'web + worker';
-
 export type DefibServer = { port: number; operatorToken: string; stop(): Promise<void> };
 
 export type DefibOptions = {
-  layout: Layout;
+  /** Worker processes beside the API; with 0, one process has everything in it. */
+  workers: number;
   workDir: string;
   /** Variables over Defib's defaults, such as DATABASE_URL. */
   env: Record<string, string>;
 };
 
 /** Starts this checkout's Defib on a free port of the loopback. Resolves once /readyz says so. */
-export async function startDefib({ layout, workDir, env }: DefibOptions): Promise<DefibServer> {
+export async function startDefib({ workers, workDir, env }: DefibOptions): Promise<DefibServer> {
   await using started = new AsyncDisposableStack();
   const port = await freePort();
   const operatorToken = randomBytes(32).toString('base64url');
@@ -40,11 +38,9 @@ export async function startDefib({ layout, workDir, env }: DefibOptions): Promis
     started.defer(() => server.stop('SIGTERM', STOP_MS));
     return server;
   };
-  if (layout === 'web + worker') {
-    await finish(start('src/release.ts'));
-    start('src/worker.ts');
-  }
-  const api = start(layout === 'web + worker' ? 'src/web.ts' : 'src/main.ts');
+  if (workers > 0) await finish(start('src/release.ts'));
+  for (let count = 0; count < workers; count += 1) start('src/worker.ts');
+  const api = start(workers > 0 ? 'src/web.ts' : 'src/main.ts');
   const ready = async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
   await waitUntilReady('Defib', api, ready, READY_MS);
   const running = started.move();
