@@ -91,7 +91,12 @@ test('stop is a clean shutdown, also of connections in use, and may be called ag
   expect(await sleeping).toBeInstanceOf(Error);
   expect(isAlive(pid)).toBe(false);
   expect(existsSync(join(dataDir, 'postgres', 'postmaster.pid'))).toBe(false);
-  expect(await readFile(join(dataDir, 'postgres.log'), 'utf8')).toContain('system is shut down');
+
+  // An unclean one would have to be recovered from.
+  await start(dataDir);
+  const log = await readFile(join(dataDir, 'postgres.log'), 'utf8');
+  expect(log).toContain('database system was shut down at');
+  expect(log).not.toContain('recovery');
 });
 
 test('of two first starts at the same time one wins, the other names folder and holder', async () => {
