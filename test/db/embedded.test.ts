@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -174,4 +174,13 @@ test('a data folder that cannot be is an error that says what to do', async () =
   await writeFile(join(dataDir, 'file'), '');
   const { message } = await failure(start(join(dataDir, 'file', 'below')));
   expect(message).toMatch(/Cannot use the data folder .*ENOTDIR.*DEFIB_DATA_DIR/);
+});
+
+test('a link to a place that is gone is an error, not an empty database', async () => {
+  const dataDir = await newDataDir();
+  await mkdir(dataDir);
+  await symlink(join(dataDir, 'unmounted', 'postgres'), join(dataDir, 'postgres'));
+  expect((await failure(start(dataDir))).message).toMatch(
+    /unmounted does not exist.*delete the link/,
+  );
 });
