@@ -50,7 +50,7 @@ const environment = z.object({
   REDIS_URL: url(['redis', 'rediss']).optional(),
   DEFIB_QUEUE_PREFIX: z
     .string()
-    .regex(/^[a-z][a-z0-9_]{0,30}$/, 'must be 1 to 31 lower-case letters, digits or _')
+    .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits, - or _')
     .default('defib'),
   DEFIB_OPERATOR_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
   DEFIB_WORKER_CONCURRENCY: integer(1, 256, 16),

@@ -1,0 +1,201 @@
+import { sql } from 'kysely';
+import type { Db } from '../connect.ts';
+import type { Directive, Run, RunKind, RunOutcome, RunStep } from '../schema.ts';
+
+/**
+ * Who may work on a run, and who may write its result. A claim raises the run's epoch and holds
+ * for a lease on the database's clock; a result counts only with the newest epoch. So a worker
+ * that was paused, cut off or declared dead can do no harm when it comes back.
+ */
+
+export type ClaimOptions = { ids: string[]; holder: string; leaseSeconds: number };
+
+/**
+ * Claims those of the runs that are queued, or whose worker's lease has passed. What is not
+ * returned, someone else has.
+ */
+export async function claimRuns(db: Db, options: ClaimOptions): Promise<Run[]> {
+  return await db
+    .updateTable('runs')
+    .set({
+      status: 'running',
+      epoch: sql<number>`epoch + 1`,
+      claimed_by: options.holder,
+      claim_expires_at: sql<Date>`now() + make_interval(secs => ${options.leaseSeconds})`,
+      started_at: sql<Date>`now()`,
+    })
+    .where('id', '=', sql<string>`any(${options.ids}::uuid[])`)
+    .where((eb) =>
+      eb.or([
+        eb('status', '=', 'queued'),
+        eb.and([eb('status', '=', 'running'), eb('claim_expires_at', '<', sql<Date>`now()`)]),
+      ]),
+    )
+    .returningAll()
+    .execute();
+}
+
+export type RunResult = {
+  status: RunOutcome;
+  summary: string;
+  warnings: string[];
+  errors: string[];
+  touchedIssueUrls: string[];
+  directives: Directive[];
+  nextHeartbeatSeconds: number | null;
+  steps: RunStep[];
+};
+
+export type FinishedRun = RunResult & { id: string; epoch: number };
+
+/**
+ * Writes results and steps in one statement, each if its claim is still the newest. Returns for
+ * each whether it was: false means that the work was done in vain and another result stands.
+ */
+export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<boolean[]> {
+  const { rows } = await sql<{ id: string }>`
+    WITH result AS (
+      SELECT * FROM jsonb_to_recordset(${JSON.stringify(finished.map(toRecord))}::jsonb) AS result (
+        id uuid, epoch int, status text, summary text, warnings jsonb, errors jsonb,
+        touched_issue_urls jsonb, directives jsonb, next_heartbeat_seconds int, steps jsonb)
+    ), finished AS (
+      UPDATE runs SET
+        status = result.status,
+        summary = result.summary,
+        warnings = result.warnings,
+        errors = result.errors,
+        touched_issue_urls = result.touched_issue_urls,
+        directives = result.directives,
+        next_heartbeat_seconds = result.next_heartbeat_seconds,
+        finished_at = clock_timestamp(),
+        claim_expires_at = NULL
+      FROM result
+      WHERE runs.id = result.id AND runs.status = 'running' AND runs.epoch = result.epoch
+      RETURNING runs.id, result.steps
+    ), steps AS (
+      INSERT INTO run_steps (run_id, position, name, status, duration_ms)
+      SELECT finished.id, step.position, step.value ->> 'name', step.value ->> 'status',
+        (step.value ->> 'duration_ms')::int
+      FROM finished, jsonb_array_elements(finished.steps) WITH ORDINALITY AS step (value, position)
+    )
+    SELECT id FROM finished`.execute(db);
+  const written = new Set(rows.map((row) => row.id));
+  return finished.map((run) => written.has(run.id));
+}
+
+function toRecord({ touchedIssueUrls, nextHeartbeatSeconds, ...run }: FinishedRun) {
+  return {
+    ...run,
+    touched_issue_urls: touchedIssueUrls,
+    next_heartbeat_seconds: nextHeartbeatSeconds,
+  };
+}
+
+/** Prolongs the leases of these claims. Returns the runs that are still held; the rest is lost. */
+export async function renewClaims(
+  db: Db,
+  options: { ids: string[]; holder: string; leaseSeconds: number },
+): Promise<string[]> {
+  const rows = await db
+    .updateTable('runs')
+    .set({
+      claim_expires_at: sql<Date>`now() + make_interval(secs => ${options.leaseSeconds})`,
+    })
+    .where('id', '=', sql<string>`any(${options.ids}::uuid[])`)
+    .where('claimed_by', '=', options.holder)
+    .where('status', '=', 'running')
+    .returning('id')
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+export type Dispatch = { id: string; kind: RunKind; agentName: string; dispatch: number };
+
+/** Gives a claim back before its lease ends, so that another worker need not wait for it. */
+export async function releaseClaim(
+  db: Db,
+  claim: { id: string; epoch: number },
+): Promise<Dispatch | undefined> {
+  return await db
+    .updateTable('runs')
+    .set({
+      status: 'queued',
+      claimed_by: null,
+      claim_expires_at: null,
+      dispatch: sql<number>`dispatch + 1`,
+      dispatched_at: sql<Date>`now()`,
+    })
+    .where('id', '=', claim.id)
+    .where('status', '=', 'running')
+    .where('epoch', '=', claim.epoch)
+    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch'])
+    .executeTakeFirst();
+}
+
+/** Puts runs back in the queue whose worker died, unless it happened `maxClaims` times. */
+export async function requeueAbandoned(
+  db: Db,
+  options: { maxClaims: number; limit: number },
+): Promise<Dispatch[]> {
+  const { rows } = await sql<Dispatch>`
+    UPDATE runs SET
+      status = 'queued', claimed_by = NULL, claim_expires_at = NULL,
+      dispatch = dispatch + 1, dispatched_at = now()
+    WHERE id IN (
+      SELECT id FROM runs
+      WHERE status = 'running' AND claim_expires_at < now() AND epoch < ${options.maxClaims}
+      LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id, kind, agent_name AS "agentName", dispatch`.execute(db);
+  return rows;
+}
+
+/** Ends runs that killed `maxClaims` workers, with an error that says so. Returns their ids. */
+export async function failAbandoned(
+  db: Db,
+  options: { maxClaims: number; limit: number; error: string },
+): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    UPDATE runs SET
+      status = 'error', finished_at = now(), claim_expires_at = NULL,
+      summary = ${options.error}, errors = ${JSON.stringify([options.error])}::jsonb
+    WHERE id IN (
+      SELECT id FROM runs
+      WHERE status = 'running' AND claim_expires_at < now() AND epoch >= ${options.maxClaims}
+      LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id`.execute(db);
+  return rows.map((row) => row.id);
+}
+
+/**
+ * Queued runs that were handed to the queue at least `olderThanSeconds` ago and are still not
+ * claimed; each is returned once per that time, to one caller. The queue may have lost them.
+ */
+export async function takeOverdue(
+  db: Db,
+  options: { olderThanSeconds: number; limit: number },
+): Promise<Dispatch[]> {
+  const { rows } = await sql<Dispatch>`
+    UPDATE runs SET dispatched_at = now()
+    WHERE id IN (
+      SELECT id FROM runs
+      WHERE status = 'queued'
+        AND dispatched_at < now() - make_interval(secs => ${options.olderThanSeconds})
+      ORDER BY dispatched_at
+      LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id, kind, agent_name AS "agentName", dispatch`.execute(db);
+  return rows;
+}
+
+/** Counts up the dispatch of queued runs, so that they get a new job id. */
+export async function nextDispatch(db: Db, ids: string[]): Promise<Dispatch[]> {
+  return await db
+    .updateTable('runs')
+    .set({ dispatch: sql<number>`dispatch + 1` })
+    .where('id', '=', sql<string>`any(${ids}::uuid[])`)
+    .where('status', '=', 'queued')
+    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch'])
+    .execute();
+}

@@ -1,0 +1,149 @@
+import { sql } from 'kysely';
+import type { Db } from '../connect.ts';
+import { type Page, type PageRequest, toPage } from '../page.ts';
+import type { HeartbeatInput, Run, RunKind, RunStatus, RunStep } from '../schema.ts';
+
+export type AcceptedRun = {
+  id: string;
+  agentName: string;
+  kind: RunKind;
+  sessionId: string | null;
+  input: HeartbeatInput;
+  idempotencyKey: string | null;
+  requestHash: Buffer | null;
+};
+
+/**
+ * Records that runs were accepted: the moment from which they are never lost. For each, the agent
+ * must exist and not be paused, and the idempotency key must be new: settled here, not before.
+ * Returns for each run whether its row was written.
+ */
+export async function insertRuns(db: Db, runs: AcceptedRun[]): Promise<boolean[]> {
+  const { rows } = await sql<{ id: string }>`
+    INSERT INTO runs
+      (id, agent_id, agent_name, kind, session_id, input, idempotency_key, request_hash)
+    SELECT run.id, agents.id, agents.name, run.kind, run.session_id, run.input::jsonb,
+      run.idempotency_key, run.request_hash
+    FROM unnest(
+      ${runs.map((run) => run.id)}::uuid[],
+      ${runs.map((run) => run.agentName)}::text[],
+      ${runs.map((run) => run.kind)}::text[],
+      ${runs.map((run) => run.sessionId)}::uuid[],
+      ${runs.map((run) => JSON.stringify(run.input))}::text[],
+      ${runs.map((run) => run.idempotencyKey)}::text[],
+      ${runs.map((run) => run.requestHash)}::bytea[]
+    ) AS run (id, agent_name, kind, session_id, input, idempotency_key, request_hash)
+    JOIN agents ON agents.name = run.agent_name AND NOT agents.paused
+    ON CONFLICT DO NOTHING
+    RETURNING id`.execute(db);
+  const written = new Set(rows.map((row) => row.id));
+  return runs.map((run) => written.has(run.id));
+}
+
+export async function runExists(db: Db, id: string): Promise<boolean> {
+  return (
+    (await db.selectFrom('runs').select('id').where('id', '=', id).executeTakeFirst()) !== undefined
+  );
+}
+
+export async function findRunByKey(
+  db: Db,
+  agentName: string,
+  idempotencyKey: string,
+): Promise<Run | undefined> {
+  return await db
+    .selectFrom('runs')
+    .selectAll('runs')
+    .innerJoin('agents', 'agents.id', 'runs.agent_id')
+    .where('agents.name', '=', agentName)
+    .where('runs.idempotency_key', '=', idempotencyKey)
+    .executeTakeFirst();
+}
+
+/** Of these runs, those that are finished. One read for all waiters of a process. */
+export async function findFinishedRuns(db: Db, ids: string[]): Promise<Run[]> {
+  return await db
+    .selectFrom('runs')
+    .selectAll()
+    .where('id', '=', sql<string>`any(${ids}::uuid[])`)
+    .where('finished_at', 'is not', null)
+    .execute();
+}
+
+export type RunWithSteps = Run & { steps: RunStep[] };
+
+export async function findRun(db: Db, id: string): Promise<RunWithSteps | undefined> {
+  const run = await db.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst();
+  if (!run) return undefined;
+  return { ...run, steps: (await stepsOf(db, [id])).get(id) ?? [] };
+}
+
+export type RunFilter = { agentName?: string; kind?: RunKind; status?: RunStatus };
+
+/** Newest first. */
+export async function listRuns(
+  db: Db,
+  filter: RunFilter,
+  { limit, cursor }: PageRequest,
+): Promise<Page<RunWithSteps>> {
+  let query = db.selectFrom('runs').selectAll('runs');
+  if (filter.agentName !== undefined) {
+    query = query
+      .innerJoin('agents', 'agents.id', 'runs.agent_id')
+      .where('agents.name', '=', filter.agentName);
+  }
+  if (filter.kind) query = query.where('runs.kind', '=', filter.kind);
+  if (filter.status) query = query.where('runs.status', '=', filter.status);
+  if (cursor) query = query.where('runs.id', '<', cursor);
+  const rows = await query
+    .orderBy('runs.id', 'desc')
+    .limit(limit + 1)
+    .execute();
+  const page = toPage(rows, limit);
+  const steps = await stepsOf(
+    db,
+    page.items.map((run) => run.id),
+  );
+  const items = page.items.map((run) => ({ ...run, steps: steps.get(run.id) ?? [] }));
+  return { ...page, items };
+}
+
+async function stepsOf(db: Db, ids: string[]): Promise<Map<string, RunStep[]>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('run_steps')
+    .select(['run_id', 'name', 'status', 'duration_ms'])
+    .where('run_id', '=', sql<string>`any(${ids}::uuid[])`)
+    .orderBy('run_id')
+    .orderBy('position')
+    .execute();
+  return Map.groupBy(rows, (row) => row.run_id);
+}
+
+/** How many runs wait for a worker, counted no further than `upTo`: a cheap gauge of pressure. */
+export async function countQueued(db: Db, upTo: number): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    SELECT count(*) AS count
+    FROM (SELECT 1 FROM runs WHERE status = 'queued' LIMIT ${upTo}) AS waiting`.execute(db);
+  return rows[0]?.count ?? 0;
+}
+
+/**
+ * Deletes finished runs of one kind that are older than the retention; at most `limit` of them, so
+ * that no statement holds locks for long. Returns how many were deleted.
+ */
+export async function purgeRuns(
+  db: Db,
+  options: { kind: RunKind; olderThanDays: number; limit: number },
+): Promise<number> {
+  const { numAffectedRows } = await sql`
+    DELETE FROM runs WHERE id IN (
+      SELECT id FROM runs
+      WHERE kind = ${options.kind}
+        AND finished_at < now() - make_interval(days => ${options.olderThanDays})
+      ORDER BY finished_at
+      LIMIT ${options.limit}
+      FOR UPDATE SKIP LOCKED
+    )`.execute(db);
+  return Number(numAffectedRows ?? 0);
+}

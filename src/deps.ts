@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import type { Pool } from 'pg';
+import { type QueueBackend, openQueueBackend } from './jobs/backend.ts';
+import { type Queues, openQueues } from './jobs/queues.ts';
+import { jobs } from './jobs/registry.ts';
+import { type WakeTransport, createWakeups, type Wakeups } from './jobs/wakeups.ts';
+import { postgresTransport, redisTransport } from './jobs/wake-transports.ts';
+import type { Config } from './config.ts';
+import { type Db, openDb, openPool } from './db/connect.ts';
+import type { Log } from './log.ts';
+import { type RunWaiters, createRunWaiters } from './services/runs/waiters.ts';
+
+/** What every process opens: plain values, passed as arguments, closed in reverse. */
+export type Deps = {
+  config: Config;
+  log: Log;
+  /** Names this process: in claims, and as the address of its waiters. */
+  instance: string;
+  db: Db;
+  queues: Queues;
+  waiters: RunWaiters;
+  wakeups: Wakeups;
+  close(): Promise<void>;
+};
+
+/** How often waiting callers are looked up without a hint, in milliseconds. */
+const POLL_MS = 500;
+
+/** Opens the database and the queues. The database must be migrated. */
+export async function openDeps(config: Config, log: Log, databaseUrl: string): Promise<Deps> {
+  let closing = false;
+  const onError = (error: unknown) => {
+    // While we close, connections are meant to end.
+    if (!closing) log.warn({ err: error }, 'connection trouble');
+  };
+  const instance = randomBytes(8).toString('hex');
+  const pool = openPool({
+    url: databaseUrl,
+    max: config.databasePool,
+    applicationName: 'defib',
+    onError,
+  });
+  const db = openDb(pool);
+  const backend = await openQueueBackend({
+    databaseUrl,
+    redisUrl: config.redisUrl,
+    prefix: config.queuePrefix,
+    workers: jobs.length,
+    onError,
+  }).catch(async (error: unknown) => {
+    await db.destroy();
+    throw error;
+  });
+  const queues = openQueues(backend, onError);
+  const waiters = createRunWaiters({ db, pollMs: POLL_MS, onError });
+  const wakeups = createWakeups({
+    instance,
+    wakeLocal: waiters.wake,
+    transport: openTransport(config, { instance, databaseUrl, pool, waiters, onError }),
+    onError,
+  });
+  const close = async () => {
+    closing = true;
+    waiters.close();
+    await wakeups.close();
+    await closeQueues(queues, backend);
+    await db.destroy();
+  };
+  return { config, log, instance, db, queues, waiters, wakeups, close };
+}
+
+function openTransport(
+  config: Config,
+  options: {
+    instance: string;
+    databaseUrl: string;
+    pool: Pool;
+    waiters: RunWaiters;
+    onError: (error: Error) => void;
+  },
+): WakeTransport {
+  const { instance, onError } = options;
+  const common = { instance, onError, onWake: options.waiters.wake };
+  return config.redisUrl === undefined
+    ? postgresTransport({ ...common, url: options.databaseUrl, pool: options.pool })
+    : redisTransport({ ...common, redisUrl: config.redisUrl });
+}
+
+async function closeQueues(queues: Queues, backend: QueueBackend): Promise<void> {
+  await queues.close();
+  await backend.close();
+}

@@ -1,0 +1,76 @@
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import { bodyLimit } from 'hono/body-limit';
+import { requestId } from 'hono/request-id';
+import type { Redis } from 'ioredis';
+import type { Deps } from '../deps.ts';
+import { AppError } from '../errors.ts';
+import type { Pressure } from '../services/runs/pressure.ts';
+import type { Authenticate } from '../services/tokens/authenticate.ts';
+import { bearerAuth, operatorForBrowser } from './auth.ts';
+import { boardRoutes } from './board.ts';
+import { addDocs } from './docs.ts';
+import type { AppEnv } from './env.ts';
+import { healthRoutes } from './health.ts';
+import { problem, tooLarge, toProblem } from './problem.ts';
+import { rateLimit } from './rate-limit.ts';
+import { agentRoutes } from './routes/agents.ts';
+import { heartbeatRoutes } from './routes/heartbeat.ts';
+import { runRoutes } from './routes/runs.ts';
+import { tokenRoutes } from './routes/tokens.ts';
+import { createRouter } from './validation.ts';
+
+const MAX_BODY_BYTES = 1024 * 1024;
+
+export type AppOptions = {
+  deps: Deps;
+  authenticate: Authenticate;
+  pressure: Pressure;
+  /** Where rate limits are counted for all processes; undefined: each counts for itself. */
+  rateLimitRedis: Redis | undefined;
+  /** True while the process drains: it still answers, but wants no new callers. */
+  isDraining: () => boolean;
+};
+
+/** The HTTP API. Thin: every route checks, calls one service or job, and presents the row. */
+export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
+  const { deps, authenticate } = options;
+  const app = createRouter();
+  app.use(requestId({ limitLength: 100 }));
+  app.use(async (c, next) => {
+    c.set('log', deps.log.child({ requestId: c.get('requestId') }));
+    await next();
+  });
+  app.onError(toProblem);
+  app.notFound((c) =>
+    problem(
+      c,
+      new AppError('not_found', `There is no ${c.req.method} ${c.req.path}. GET /docs lists all.`),
+    ),
+  );
+
+  app.route('/', healthRoutes(deps, options.isDraining));
+  app.use('/admin/*', operatorForBrowser(authenticate));
+  app.route('/admin/queues', boardRoutes(deps.queues.all));
+
+  app.use(
+    '/api/*',
+    bearerAuth(authenticate),
+    rateLimit({
+      perMinute: deps.config.rateLimitPerMinute,
+      redis: options.rateLimitRedis,
+      prefix: deps.config.queuePrefix,
+    }),
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: () => {
+        throw tooLarge();
+      },
+    }),
+  );
+  app.route('/api', heartbeatRoutes(deps, options.pressure));
+  app.route('/api', agentRoutes(deps));
+  app.route('/api', tokenRoutes(deps));
+  app.route('/api', runRoutes(deps));
+  addDocs(app);
+  return app;
+}

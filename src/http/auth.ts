@@ -1,0 +1,67 @@
+import type { MiddlewareHandler } from 'hono';
+import { AppError } from '../errors.ts';
+import type { Authenticate, Principal } from '../services/tokens/authenticate.ts';
+import type { AppEnv } from './env.ts';
+
+/** Every request below /api carries a token. */
+export function bearerAuth(authenticate: Authenticate): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const token = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
+    if (!token) {
+      throw new AppError(
+        'unauthorized',
+        'Send a token in the header "Authorization: Bearer <token>".',
+      );
+    }
+    c.set('principal', await authenticate(token));
+    await next();
+  };
+}
+
+export const requireOperator: MiddlewareHandler<AppEnv> = async (c, next) => {
+  assertOperator(c.get('principal'));
+  await next();
+};
+
+export function assertOperator(principal: Principal): void {
+  if (principal.scope !== 'operator') {
+    throw new AppError('forbidden', 'This needs an operator token.');
+  }
+}
+
+/** An agent acts for itself; an operator for any agent. */
+export function assertMayActFor(principal: Principal, agentName: string): void {
+  if (principal.scope === 'operator') return;
+  if (principal.scope === 'agent' && principal.agentName === agentName) return;
+  throw new AppError(
+    'forbidden',
+    `This token is not for the agent "${agentName}". Use that agent's own token.`,
+  );
+}
+
+/** For a browser, which cannot send a bearer token: the operator token as the password. */
+export function operatorForBrowser(authenticate: Authenticate): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const token = tokenOf(c.req.header('authorization'));
+    const principal = token ? await authenticate(token).catch(onlyUnauthorized) : undefined;
+    if (principal?.scope !== 'operator') {
+      return c.text('Sign in with any user name and an operator token as the password.\n', 401, {
+        'WWW-Authenticate': 'Basic realm="defib operators", charset="UTF-8"',
+      });
+    }
+    await next();
+  };
+}
+
+function tokenOf(header: string | undefined): string | undefined {
+  const [scheme, value] = (header ?? '').split(/ +/, 2);
+  if (scheme?.toLowerCase() === 'bearer') return value;
+  if (scheme?.toLowerCase() !== 'basic' || !value) return undefined;
+  const [, ...password] = Buffer.from(value, 'base64').toString('utf8').split(':');
+  return password.join(':') || undefined;
+}
+
+function onlyUnauthorized(error: unknown): undefined {
+  if (error instanceof AppError && error.code === 'unauthorized') return undefined;
+  throw error;
+}

@@ -1,0 +1,95 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Deps } from '../../deps.ts';
+import { putAgent } from '../../services/agents/put.ts';
+import { getAgent, listAgentViews, toAgentView } from '../../services/agents/read.ts';
+import { requireOperator } from '../auth.ts';
+import {
+  agentNameParam,
+  agentNameSchema,
+  bearer,
+  createRouter,
+  json,
+  jsonBody,
+  pageOf,
+  pageQuery,
+  problems,
+  timestamp,
+} from '../validation.ts';
+
+const policySchema = z
+  .strictObject({
+    heartbeatSeconds: z
+      .number()
+      .int()
+      .min(1)
+      .max(86_400)
+      .optional()
+      .openapi({ description: 'Seconds between heartbeats, told to the agent on each reply.' }),
+  })
+  .openapi('AgentPolicy');
+
+const agentSchema = z
+  .object({
+    name: agentNameSchema,
+    policy: policySchema,
+    paused: z.boolean(),
+    createdAt: timestamp,
+    updatedAt: timestamp,
+  })
+  .openapi('Agent');
+
+const put = createRoute({
+  method: 'put',
+  path: '/agents/{agentName}',
+  operationId: 'putAgent',
+  tags: ['Agents'],
+  summary: 'Create or change an agent',
+  description: 'Fields that are left out stay as they are.',
+  security: bearer,
+  request: {
+    params: agentNameParam,
+    body: jsonBody(
+      z
+        .strictObject({ policy: policySchema.optional(), paused: z.boolean().optional() })
+        .openapi('PutAgent'),
+    ),
+  },
+  responses: { 200: json(agentSchema, 'The agent'), ...problems(400, 409) },
+});
+
+const get = createRoute({
+  method: 'get',
+  path: '/agents/{agentName}',
+  operationId: 'getAgent',
+  tags: ['Agents'],
+  summary: 'Read an agent',
+  security: bearer,
+  request: { params: agentNameParam },
+  responses: { 200: json(agentSchema, 'The agent'), ...problems(404) },
+});
+
+const list = createRoute({
+  method: 'get',
+  path: '/agents',
+  operationId: 'listAgents',
+  tags: ['Agents'],
+  summary: 'List agents, newest first',
+  security: bearer,
+  request: { query: z.object(pageQuery) },
+  responses: { 200: json(pageOf(agentSchema), 'A page of agents'), ...problems() },
+});
+
+export function agentRoutes({ db }: Pick<Deps, 'db'>) {
+  const router = createRouter();
+  router.use('/agents', requireOperator);
+  router.use('/agents/:agentName', requireOperator);
+  return router
+    .openapi(put, async (c) => {
+      const agent = await putAgent(db, c.req.valid('param').agentName, c.req.valid('json'));
+      return c.json(toAgentView(agent), 200);
+    })
+    .openapi(get, async (c) => {
+      return c.json(await getAgent(db, c.req.valid('param').agentName), 200);
+    })
+    .openapi(list, async (c) => c.json(await listAgentViews(db, c.req.valid('query')), 200));
+}

@@ -1,0 +1,110 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createAdaptorServer } from '@hono/node-server';
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import { Redis } from 'ioredis';
+import type { Deps } from '../deps.ts';
+import { AppError } from '../errors.ts';
+import { createPressure } from '../services/runs/pressure.ts';
+import { createAuthenticate } from '../services/tokens/authenticate.ts';
+import { createTokenUses } from '../services/tokens/uses.ts';
+import { createApp } from './app.ts';
+import type { AppEnv } from './env.ts';
+
+/** For how long a token is believed without asking the database: the bound on revocation. */
+const TOKEN_CACHE_MS = 2000;
+const TOKEN_USES_MS = 5000;
+const PRESSURE_MS = 500;
+
+export type HttpServer = {
+  /** Where it listens, e.g. `http://127.0.0.1:4700`. */
+  url: string;
+  app: OpenAPIHono<AppEnv>;
+  /**
+   * Takes no more callers; lets those that are held open have their answer until `deadlineMs`,
+   * then sends them to the address of their run.
+   */
+  close(deadlineMs: number): Promise<void>;
+};
+
+/** Builds the API and listens. */
+export async function startHttp(deps: Deps): Promise<HttpServer> {
+  const { config, db, log } = deps;
+  let draining = false;
+  const uses = createTokenUses(db);
+  const flush = () =>
+    uses.flush().catch((error: unknown) => log.warn({ err: error }, 'token uses not written'));
+  const flushing = setInterval(() => void flush(), TOKEN_USES_MS);
+  const rateLimitRedis = openRateLimitRedis(deps);
+  const app = createApp({
+    deps,
+    authenticate: createAuthenticate({
+      db,
+      uses,
+      operatorToken: config.operatorToken,
+      cacheMs: TOKEN_CACHE_MS,
+      now: () => performance.now(),
+    }),
+    pressure: createPressure({
+      db,
+      maxQueued: config.maxQueued,
+      refreshMs: PRESSURE_MS,
+      now: () => performance.now(),
+    }),
+    rateLimitRedis,
+    isDraining: () => draining,
+  });
+  const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+  const url = await listen(server, config.host, config.port);
+
+  return {
+    url,
+    app,
+    close: async (deadlineMs) => {
+      draining = true;
+      clearInterval(flushing);
+      await closeServer(server, deadlineMs, () => deps.waiters.close());
+      await flush();
+      rateLimitRedis?.disconnect();
+    },
+  };
+}
+
+function openRateLimitRedis({ config, log }: Deps): Redis | undefined {
+  if (config.redisUrl === undefined || config.rateLimitPerMinute === 0) return undefined;
+  const redis = new Redis(config.redisUrl, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+  redis.on('error', (error) => log.warn({ err: error }, 'rate limits count per process'));
+  return redis;
+}
+
+async function listen(server: Server, host: string, port: number): Promise<string> {
+  const ready = Promise.withResolvers<void>();
+  server.once('error', (error: NodeJS.ErrnoException) =>
+    ready.reject(
+      error.code === 'EADDRINUSE'
+        ? new AppError(
+            'unavailable',
+            `Port ${port} on ${host} is in use. Stop what listens there, or set PORT to another port.`,
+          )
+        : error,
+    ),
+  );
+  server.listen(port, host, () => ready.resolve());
+  await ready.promise;
+  const { address, family, port: bound } = server.address() as AddressInfo;
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
+}
+
+async function closeServer(server: Server, deadlineMs: number, release: () => void): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  server.close(() => closed.resolve());
+  server.closeIdleConnections();
+  // A caller that was just answered keeps its connection; without this it would hold us up.
+  const idle = setInterval(() => server.closeIdleConnections(), 100);
+  const late = setTimeout(release, deadlineMs);
+  const last = setTimeout(() => server.closeAllConnections(), deadlineMs + 1000);
+  await closed.promise;
+  clearInterval(idle);
+  clearTimeout(late);
+  clearTimeout(last);
+}

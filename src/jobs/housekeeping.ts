@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import type { Db } from '../db/connect.ts';
+import { purgeRuns } from '../db/queries/runs.ts';
+import type { Log } from '../log.ts';
+import { defineJob } from './define.ts';
+import { HOUSEKEEPING_QUEUE, type Queues } from './queues.ts';
+
+export type HousekeepingDeps = {
+  db: Db;
+  log: Log;
+  queues: Queues;
+  runRetentionDays: number;
+};
+
+const BATCH = 1000;
+const MAX_BATCHES = 50;
+/** How long finished jobs stay visible in Bull Board where we clean by hand. */
+const KEEP_JOBS_MS = 10 * 60_000;
+
+/** Deletes what is past its retention, in bounded batches, so that nothing grows for ever. */
+export const housekeepingJob = defineJob({
+  queue: HOUSEKEEPING_QUEUE,
+  schema: z.object({}),
+  concurrency: 1,
+  run: async (deps: HousekeepingDeps, _data, signal) => {
+    const runs = await inBatches(signal, () =>
+      purgeRuns(deps.db, {
+        kind: 'heartbeat',
+        olderThanDays: deps.runRetentionDays,
+        limit: BATCH,
+      }),
+    );
+    const jobs = deps.queues.backend.cleansByHand ? await cleanQueues(deps.queues, signal) : 0;
+    if (runs + jobs > 0) deps.log.info({ runs, jobs }, 'removed what was past its retention');
+  },
+});
+
+async function cleanQueues(queues: Queues, signal: AbortSignal): Promise<number> {
+  let cleaned = 0;
+  for (const queue of queues.all) {
+    for (const state of ['completed', 'failed'] as const) {
+      cleaned += await inBatches(
+        signal,
+        async () => (await queue.clean(KEEP_JOBS_MS, BATCH, state)).length,
+      );
+    }
+  }
+  return cleaned;
+}
+
+async function inBatches(signal: AbortSignal, step: () => Promise<number>): Promise<number> {
+  let total = 0;
+  for (let batch = 0; batch < MAX_BATCHES && !signal.aborted; batch += 1) {
+    const count = await step();
+    total += count;
+    if (count < BATCH) break;
+  }
+  return total;
+}
+
+/** Sets the job's schedule. Repeating it changes nothing, and restores it after a flush. */
+export async function scheduleHousekeeping(queues: Queues): Promise<void> {
+  const queue = queues.all.find(({ name }) => name === HOUSEKEEPING_QUEUE);
+  await queue?.upsertJobScheduler(
+    'housekeeping',
+    { every: 60_000 },
+    { name: 'remove what is past its retention', data: {} },
+  );
+}

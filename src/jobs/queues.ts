@@ -1,0 +1,75 @@
+import type { Queue } from 'bullmq';
+import { createBatcher } from '../batch.ts';
+import type { Dispatch } from '../db/queries/run-claims.ts';
+import type { RunKind } from '../db/schema.ts';
+import { type QueueBackend, withTimeout } from './backend.ts';
+
+/** What a run's job carries: only what finds the row. `origin` is the process that waits for it. */
+export type RunJobData = { runId: string; agentName: string; origin: string | null };
+
+/** Which queue serves which kind of run. */
+export const RUN_QUEUES = { heartbeat: 'heartbeat' } as const satisfies Partial<
+  Record<RunKind, string>
+>;
+
+export const HOUSEKEEPING_QUEUE = 'housekeeping';
+
+export type Queues = {
+  backend: QueueBackend;
+  /** Every queue, for Bull Board, metrics and housekeeping. */
+  all: Queue[];
+  /** Hands a queued run to the workers. Doing it twice is harmless: the job's id is the same. */
+  enqueueRun(dispatch: Dispatch, origin: string | null): Promise<void>;
+  /** Whether the queue still holds this dispatch and will get to it. */
+  isPending(dispatch: Dispatch): Promise<boolean>;
+  close(): Promise<void>;
+};
+
+type BulkJob = Parameters<Queue['addBulk']>[0][number];
+type RunQueue = { queue: Queue; add: (job: BulkJob) => Promise<unknown> };
+
+const ENQUEUE_TIMEOUT_MS = 2000;
+const PENDING = new Set(['waiting', 'active', 'delayed', 'prioritized', 'waiting-children']);
+
+export function openQueues(backend: QueueBackend, onError: (error: Error) => void): Queues {
+  const open = (name: string) => backend.openQueue(name).on('error', onError);
+  const runQueues = new Map(
+    Object.entries(RUN_QUEUES).map(([kind, name]) => [kind, openRunQueue(open(name))]),
+  );
+  const queueFor = (kind: RunKind): RunQueue => {
+    const found = runQueues.get(kind);
+    if (!found) throw new Error(`no queue serves runs of kind ${kind}`);
+    return found;
+  };
+  const all = [...runQueues.values()].map(({ queue }) => queue).concat(open(HOUSEKEEPING_QUEUE));
+
+  return {
+    backend,
+    all,
+    enqueueRun: async (dispatch, origin) => {
+      const data: RunJobData = { runId: dispatch.id, agentName: dispatch.agentName, origin };
+      const name = `${dispatch.kind} ${dispatch.agentName}`;
+      const added = queueFor(dispatch.kind).add({
+        name,
+        data,
+        opts: { jobId: jobIdOf(dispatch) },
+      });
+      await withTimeout(added, ENQUEUE_TIMEOUT_MS);
+    },
+    isPending: async (dispatch) =>
+      PENDING.has(await queueFor(dispatch.kind).queue.getJobState(jobIdOf(dispatch))),
+    close: async () => void (await Promise.allSettled(all.map((queue) => queue.close()))),
+  };
+}
+
+function openRunQueue(queue: Queue): RunQueue {
+  return { queue, add: createBatcher({ max: 100, send: (jobs) => queue.addBulk(jobs) }) };
+}
+
+/**
+ * The dispatch number is part of the id because the queue ignores an id that it still keeps, also
+ * that of a finished job: a run that must be dispatched again needs a new one.
+ */
+function jobIdOf({ id, dispatch }: Dispatch): string {
+  return `${id}-${dispatch}`;
+}

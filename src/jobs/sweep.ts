@@ -1,0 +1,66 @@
+import type { Db } from '../db/connect.ts';
+import {
+  type Dispatch,
+  failAbandoned,
+  nextDispatch,
+  requeueAbandoned,
+  takeOverdue,
+} from '../db/queries/run-claims.ts';
+import type { Queues } from './queues.ts';
+import type { Wakeups } from './wakeups.ts';
+
+export type SweepDeps = { db: Db; queues: Queues; wakeups: Wakeups };
+
+export type SweepLimits = {
+  /** A run whose worker died this many times is ended with an error. */
+  maxClaims: number;
+  /** Seconds after which a queued run that nobody claimed is looked for in the queue. */
+  overdueSeconds: number;
+  /** Most rows that one sweep takes of each kind. */
+  batch: number;
+};
+
+export const SWEEP_LIMITS: SweepLimits = { maxClaims: 3, overdueSeconds: 10, batch: 500 };
+
+export type Swept = { requeued: number; failed: number; redispatched: number };
+
+/**
+ * Rebuilds the queue from Postgres: puts back what a dead worker left, ends what kills every worker
+ * that takes it, and dispatches again what the queue has lost. Any number of processes may sweep at
+ * once; each row is taken by one of them.
+ */
+export async function sweep(deps: SweepDeps, limits: SweepLimits): Promise<Swept> {
+  const requeued = await requeueAbandoned(deps.db, {
+    maxClaims: limits.maxClaims,
+    limit: limits.batch,
+  });
+  await enqueueAll(deps.queues, requeued);
+  const failed = await failAbandoned(deps.db, {
+    maxClaims: limits.maxClaims,
+    limit: limits.batch,
+    error:
+      `The worker died ${limits.maxClaims} times while it ran this pass, so it was given up. ` +
+      "Look in the workers' logs for its run id; the next heartbeat makes a new pass.",
+  });
+  failed.forEach((id) => deps.wakeups.publish(id, null));
+  const redispatched = await redispatchLost(deps, limits);
+  return { requeued: requeued.length, failed: failed.length, redispatched };
+}
+
+/** A backlog is not a loss: only runs whose job is no longer in the queue get a new one. */
+async function redispatchLost(deps: SweepDeps, limits: SweepLimits): Promise<number> {
+  const overdue = await takeOverdue(deps.db, {
+    olderThanSeconds: limits.overdueSeconds,
+    limit: limits.batch,
+  });
+  const pending = await Promise.all(overdue.map((dispatch) => deps.queues.isPending(dispatch)));
+  const lost = overdue.filter((_, index) => !pending[index]).map(({ id }) => id);
+  if (lost.length === 0) return 0;
+  const again = await nextDispatch(deps.db, lost);
+  await enqueueAll(deps.queues, again);
+  return again.length;
+}
+
+async function enqueueAll(queues: Queues, dispatches: Dispatch[]): Promise<void> {
+  await Promise.all(dispatches.map((dispatch) => queues.enqueueRun(dispatch, null)));
+}

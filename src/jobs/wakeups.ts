@@ -1,0 +1,48 @@
+/**
+ * Tells the process that holds a caller open that the caller's run is finished. Only hints: what is
+ * lost on the way is found by that process's poll.
+ */
+export type Wakeups = {
+  /** `origin` is the instance that waits; null when it is not known. */
+  publish(runId: string, origin: string | null): void;
+  close(): Promise<void>;
+};
+
+export type WakeTransport = {
+  send(origin: string, runIds: string[]): Promise<void>;
+  close(): Promise<void>;
+};
+
+/**
+ * Wakes waiters of this process directly and those of others through `transport`, many runs to a
+ * message. One message is under way at a time; what gathers meanwhile goes with the next.
+ */
+export function createWakeups(options: {
+  instance: string;
+  wakeLocal: (runIds: string[]) => void;
+  transport: WakeTransport;
+  onError: (error: unknown) => void;
+}): Wakeups {
+  const pending = new Map<string, string[]>();
+  let sending: Promise<void> | undefined;
+
+  const drain = async () => {
+    for (const [origin, runIds] of pending) {
+      pending.delete(origin);
+      await options.transport.send(origin, runIds).catch(options.onError);
+    }
+  };
+
+  return {
+    publish: (runId, origin) => {
+      options.wakeLocal([runId]);
+      if (origin === null || origin === options.instance) return;
+      pending.set(origin, [...(pending.get(origin) ?? []), runId]);
+      sending ??= drain().finally(() => (sending = undefined));
+    },
+    close: async () => {
+      await sending;
+      await options.transport.close();
+    },
+  };
+}

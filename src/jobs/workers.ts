@@ -1,0 +1,100 @@
+import { UnrecoverableError, type Worker } from 'bullmq';
+import { ZodError } from 'zod';
+import type { Log } from '../log.ts';
+import { withTimeout } from './backend.ts';
+import { scheduleHousekeeping } from './housekeeping.ts';
+import { checkRegistry, type JobDeps, jobs } from './registry.ts';
+import { sweep, SWEEP_LIMITS } from './sweep.ts';
+
+export type Workers = {
+  /**
+   * Stops taking jobs, gives running ones until `deadlineMs` to finish, then tells them to stop and
+   * gives their runs back. Ends by itself even when the queue's server is gone.
+   */
+  close(deadlineMs: number): Promise<void>;
+};
+
+export type WorkersOptions = {
+  deps: JobDeps;
+  log: Log;
+  concurrency: number;
+  sweepMs: number;
+};
+
+/** How long after the drain's deadline a stopped job may take to give its run back. */
+const GIVE_BACK_MS = 2000;
+
+export function startWorkers({ deps, log, concurrency, sweepMs }: WorkersOptions): Workers {
+  checkRegistry(
+    jobs,
+    deps.queues.all.map((queue) => queue.name),
+  );
+  const drain = new AbortController();
+  const workers = jobs.map((job) =>
+    deps.queues.backend
+      .openWorker(
+        job.queue,
+        async ({ data }) => {
+          await job.run(deps, data, drain.signal).catch(toQueueError);
+        },
+        { concurrency: job.concurrency ?? concurrency },
+      )
+      .on('error', (error) => log.warn({ err: error, queue: job.queue }, 'queue worker'))
+      .on('failed', (failed, error) =>
+        log.error({ err: error, queue: job.queue, jobId: failed?.id }, 'job failed'),
+      ),
+  );
+  const stopSweeping = startSweeping(deps, log, sweepMs);
+
+  return {
+    close: async (deadlineMs) => {
+      await stopSweeping();
+      const closed = Promise.all(workers.map((worker) => worker.close()));
+      closed.catch((error: unknown) => log.warn({ err: error }, 'closing a queue worker'));
+      await withTimeout(closed, deadlineMs).catch(() => giveBack(drain, closed, workers));
+    },
+  };
+}
+
+async function giveBack(
+  drain: AbortController,
+  closed: Promise<unknown>,
+  workers: Worker[],
+): Promise<void> {
+  drain.abort(new Error('draining'));
+  await withTimeout(closed, GIVE_BACK_MS).catch(() => {
+    // Nothing more to wait for: what was not given back, the sweep of another process takes.
+    for (const worker of workers) void worker.close(true).catch(() => undefined);
+  });
+}
+
+/** A payload that does not fit its schema never will: no retry makes it better. */
+function toQueueError(error: unknown): never {
+  if (error instanceof ZodError) throw new UnrecoverableError(`bad payload: ${error.message}`);
+  throw error;
+}
+
+function startSweeping(deps: JobDeps, log: Log, sweepMs: number): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  const once = async () => {
+    try {
+      const swept = await sweep(deps, SWEEP_LIMITS);
+      if (swept.requeued + swept.failed + swept.redispatched > 0) {
+        log.warn(swept, 'the sweep found runs that the queue or a worker had lost');
+      }
+      await scheduleHousekeeping(deps.queues);
+    } catch (error) {
+      log.warn({ err: error }, 'the sweep failed and is tried again');
+    }
+  };
+  const tick = () => {
+    running ??= once().finally(() => (running = undefined));
+  };
+  // Not a queued job on purpose: it is what puts the queue right when the queue is wrong.
+  const timer = setInterval(tick, sweepMs);
+  tick();
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
+}

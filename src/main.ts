@@ -1,0 +1,51 @@
+import { type Config, loadConfig } from './config.ts';
+import { startEmbeddedPostgres } from './db/embedded.ts';
+import { migrate } from './db/migrate.ts';
+import { createLog } from './log.ts';
+import { fail, runProcess, type Running } from './process.ts';
+import { ensureFirstAgent } from './services/agents/first.ts';
+import { ensureOperatorAccess } from './services/tokens/bootstrap.ts';
+import { start } from './start.ts';
+import { welcome } from './welcome.ts';
+
+/** `npm start`: API and workers in one process, on an embedded PostgreSQL unless one is given. */
+try {
+  const config = loadConfig(process.env);
+  const log = createLog({ level: config.logLevel, service: 'defib' });
+  await runProcess({ log, drainMs: config.drainMs, start: () => startAll(config, log) });
+} catch (error) {
+  fail(error);
+}
+
+async function startAll(config: Config, log: ReturnType<typeof createLog>): Promise<Running> {
+  const embedded =
+    config.databaseUrl === undefined
+      ? await startEmbeddedPostgres({
+          dataDir: config.dataDir,
+          log: (level, message, fields = {}) => log[level](fields, message),
+        })
+      : undefined;
+  try {
+    const databaseUrl = embedded?.url ?? config.databaseUrl ?? '';
+    await migrate(databaseUrl, { queues: config.redisUrl === undefined });
+    const started = await start({ config, log, databaseUrl, web: true, worker: true });
+    const access = await ensureOperatorAccess({
+      db: started.deps.db,
+      dataDir: config.dataDir,
+      operatorToken: config.operatorToken,
+      ownDatabase: embedded !== undefined,
+    });
+    const agentName = await ensureFirstAgent(started.deps.db);
+    const url = config.publicUrl ?? started.http?.url ?? '';
+    process.stdout.write(welcome({ url, access, agentName }));
+    return {
+      stop: async () => {
+        await started.stop();
+        await embedded?.stop();
+      },
+    };
+  } catch (error) {
+    await embedded?.stop();
+    throw error;
+  }
+}

@@ -1,0 +1,47 @@
+import type { Log } from './log.ts';
+
+/** Something that was started, and how to end it. */
+export type Running = { stop(): Promise<void> };
+
+/** How long after everything should have ended the process ends all the same. */
+const LAST_RESORT_MS = 10_000;
+
+/**
+ * Runs a process: starts it, and on SIGINT or SIGTERM stops it within `drainMs` and a little. What
+ * goes wrong at start is told in one readable message, not in a stack trace.
+ */
+export async function runProcess(options: {
+  log: Log;
+  drainMs: number;
+  start: () => Promise<Running>;
+}): Promise<void> {
+  const running = options.start();
+  let stopping = false;
+  const stop = (signal: string) => {
+    if (stopping) return;
+    stopping = true;
+    options.log.info({ signal }, 'stopping');
+    setTimeout(() => process.exit(1), options.drainMs + LAST_RESORT_MS).unref();
+    void running
+      .then((started) => started.stop())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          options.log.error({ err: error }, 'stopping failed');
+          process.exit(1);
+        },
+      );
+  };
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
+  await running;
+}
+
+/** Ends the process with a message for a person. */
+export function fail(error: unknown): never {
+  const isExpected =
+    error instanceof Error && (error.name === 'ConfigError' || error.name === 'AppError');
+  const text = isExpected ? error.message : error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`defib could not start.\n${text}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import { createBatcher } from '../../batch.ts';
+import type { Db } from '../../db/connect.ts';
+import { findAgent } from '../../db/queries/agents.ts';
+import { type AcceptedRun, findRunByKey, insertRuns, runExists } from '../../db/queries/runs.ts';
+import type { HeartbeatInput } from '../../db/schema.ts';
+import { AppError } from '../../errors.ts';
+import { newId } from '../ids.ts';
+
+export type HeartbeatRequest = {
+  agentName: string;
+  input: HeartbeatInput;
+  idempotencyKey: string | undefined;
+};
+
+export type Accepted = {
+  runId: string;
+  /** False when the same request was accepted before: its run is the answer. */
+  created: boolean;
+};
+
+export type AcceptHeartbeat = (request: HeartbeatRequest) => Promise<Accepted>;
+
+/**
+ * Makes the function that records a heartbeat as a queued run. From then on it has exactly one run,
+ * which will end, whatever dies. Requests that come together are recorded in one statement.
+ *
+ * The function throws AppError `not_found` (no such agent), `conflict` (paused) or
+ * `idempotency_mismatch`.
+ */
+export function createAcceptHeartbeat(db: Db): AcceptHeartbeat {
+  const insert = createBatcher({
+    max: MAX_BATCH,
+    send: (runs: AcceptedRun[]) => insertRuns(db, runs),
+  });
+  return async (request) => {
+    const { sessionId } = request.input;
+    if (sessionId !== undefined)
+      throw new AppError('not_found', `There is no session ${sessionId}.`);
+    const run = toRun(request);
+    if (await insert(run)) return { runId: run.id, created: true };
+    return await findEarlier(db, run);
+  };
+}
+
+const MAX_BATCH = 64;
+
+function toRun({ agentName, input, idempotencyKey }: HeartbeatRequest): AcceptedRun {
+  return {
+    id: newId(),
+    agentName,
+    kind: 'heartbeat',
+    sessionId: input.sessionId ?? null,
+    input,
+    idempotencyKey: idempotencyKey ?? null,
+    requestHash: idempotencyKey === undefined ? null : hashInput(input),
+  };
+}
+
+/** Why nothing was written: the request was recorded before, or it is refused. */
+async function findEarlier(db: Db, run: AcceptedRun): Promise<Accepted> {
+  // The answer to the first try was lost on the way, and it was made again.
+  if (await runExists(db, run.id)) return { runId: run.id, created: true };
+  if (run.idempotencyKey !== null && run.requestHash) {
+    const earlier = await findRunByKey(db, run.agentName, run.idempotencyKey);
+    if (earlier?.request_hash?.equals(run.requestHash)) {
+      return { runId: earlier.id, created: false };
+    }
+    if (earlier) throw mismatch();
+  }
+  throw await explainRefusal(db, run.agentName);
+}
+
+// Keys in a fixed order: the same fields in another order are the same request.
+function hashInput({ sessionId, turn, note }: HeartbeatInput): Buffer {
+  return createHash('sha256')
+    .update(JSON.stringify([sessionId, turn, note]))
+    .digest();
+}
+
+function mismatch(): AppError {
+  return new AppError(
+    'idempotency_mismatch',
+    'This Idempotency-Key was used before with another body. Send the same body again, or use a new key.',
+  );
+}
+
+async function explainRefusal(db: Db, agentName: string): Promise<AppError> {
+  const agent = await findAgent(db, agentName);
+  if (!agent) {
+    return new AppError(
+      'not_found',
+      `There is no agent "${agentName}". An operator creates it with PUT /api/agents/${agentName}, or by issuing a token for it.`,
+    );
+  }
+  return new AppError(
+    'conflict',
+    `The agent "${agentName}" is paused, so nothing was done. An operator resumes it with PUT /api/agents/${agentName} {"paused": false}.`,
+  );
+}

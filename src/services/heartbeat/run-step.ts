@@ -1,0 +1,71 @@
+import type { StepStatus } from '../../db/schema.ts';
+import { AppError } from '../../errors.ts';
+import type { Pass, Step, StepReport } from './step.ts';
+
+export type StepOutcome = {
+  name: string;
+  status: StepStatus;
+  durationMs: number;
+  report: StepReport;
+  /** Why the step failed, in a sentence for the agent's owner. */
+  failure?: string;
+};
+
+class StepTimeout extends Error {}
+
+/**
+ * Runs one step within its deadline. It never throws for what the step does: a failure is part of
+ * the outcome. It throws only when the pass itself was stopped, by a drain or a lost claim.
+ */
+export async function runStep(
+  step: Step,
+  pass: Pass,
+  passSignal: AbortSignal,
+): Promise<StepOutcome> {
+  const started = performance.now();
+  const outcome = (status: StepStatus, report: StepReport, failure?: string): StepOutcome => ({
+    name: step.name,
+    status,
+    durationMs: Math.round(performance.now() - started),
+    report,
+    ...(failure !== undefined && { failure }),
+  });
+  try {
+    const report = await withDeadline(step, pass, passSignal);
+    passSignal.throwIfAborted();
+    if (report.skipped) return outcome('skipped', report);
+    return outcome(report.warnings?.length ? 'warning' : 'ok', report);
+  } catch (error) {
+    passSignal.throwIfAborted();
+    const failure = `${step.name}: ${explain(error, step, pass)}`;
+    return outcome(step.level === 'critical' ? 'error' : 'warning', {}, failure);
+  }
+}
+
+/** The step is told to stop by its signal; if it does not listen, the pass goes on without it. */
+async function withDeadline(step: Step, pass: Pass, passSignal: AbortSignal): Promise<StepReport> {
+  const controller = new AbortController();
+  const stopped = Promise.withResolvers<never>();
+  const stop = (reason: unknown) => {
+    controller.abort(reason);
+    stopped.reject(reason instanceof Error ? reason : new Error('stopped'));
+  };
+  const timer = setTimeout(() => stop(new StepTimeout()), step.timeoutMs);
+  const onPassAbort = () => stop(passSignal.reason);
+  passSignal.addEventListener('abort', onPassAbort);
+  try {
+    return await Promise.race([step.run(pass, controller.signal), stopped.promise]);
+  } finally {
+    clearTimeout(timer);
+    passSignal.removeEventListener('abort', onPassAbort);
+  }
+}
+
+function explain(error: unknown, step: Step, pass: Pass): string {
+  if (error instanceof StepTimeout) {
+    return `not done within ${step.timeoutMs / 1000} s and left for the next heartbeat.`;
+  }
+  if (error instanceof AppError) return error.message;
+  pass.deps.log.error({ err: error, runId: pass.run.id, step: step.name }, 'heartbeat step failed');
+  return `failed unexpectedly. The next heartbeat tries again; if it stays, look in the server's log for run ${pass.run.id}.`;
+}
