@@ -12,6 +12,8 @@ export type HousekeepingDeps = {
   runRetentionDays: number;
 };
 
+const SCHEDULER = 'housekeeping';
+const EVERY_MS = 60_000;
 const BATCH = 1000;
 const MAX_BATCHES = 50;
 /** How long finished jobs stay visible in Bull Board where we clean by hand. */
@@ -58,12 +60,19 @@ async function inBatches(signal: AbortSignal, step: () => Promise<number>): Prom
   return total;
 }
 
-/** Sets the job's schedule. Repeating it changes nothing, and restores it after a flush. */
-export async function scheduleHousekeeping(queues: Queues): Promise<void> {
+/**
+ * Sets the job's schedule where there is none, as at the first start or after a flush, or where it
+ * stands still. Looks first: the queue may lose or double a schedule that many processes set at once.
+ * `now` is in milliseconds since the epoch.
+ */
+export async function scheduleHousekeeping(queues: Queues, now: number): Promise<void> {
   const queue = queues.all.find(({ name }) => name === HOUSEKEEPING_QUEUE);
+  const found = await queue?.getJobScheduler(SCHEDULER);
+  const runs = found?.every === EVERY_MS && (found.next ?? 0) > now - EVERY_MS;
+  if (runs) return;
   await queue?.upsertJobScheduler(
-    'housekeeping',
-    { every: 60_000 },
+    SCHEDULER,
+    { every: EVERY_MS },
     { name: 'remove what is past its retention', data: {} },
   );
 }
