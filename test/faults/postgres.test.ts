@@ -35,7 +35,10 @@ afterAll(async () => {
 });
 
 async function createDatabase(name: string): Promise<string> {
-  await onServer(server.url, async (client) => void (await client.query(`CREATE DATABASE ${name}`)));
+  await onServer(
+    server.url,
+    async (client) => void (await client.query(`CREATE DATABASE ${name}`)),
+  );
   const url = new URL(server.url);
   url.pathname = `/${name}`;
   await migrate(url.href, { queues: true });
@@ -93,7 +96,6 @@ describe.each(backends)('PostgreSQL killed under load on %s', (backend) => {
     const outcomes = await load;
 
     const counts = tally(outcomes);
-    console.log(counts);
     expect(Object.keys(counts).filter((status) => !['200', '202', '503'].includes(status))).toEqual(
       [],
     );
