@@ -1,7 +1,10 @@
+import type { Queue } from 'bullmq';
 import { z } from 'zod';
 import type { Db } from '../db/connect.ts';
+import { exclusively } from '../db/queries/exclusively.ts';
 import { purgeRuns } from '../db/queries/runs.ts';
 import type { Log } from '../log.ts';
+import { withTimeout } from '../with-timeout.ts';
 import { defineJob } from './define.ts';
 import { HOUSEKEEPING_QUEUE, type Queues } from './queues.ts';
 
@@ -14,6 +17,9 @@ export type HousekeepingDeps = {
 
 const SCHEDULER = 'housekeeping';
 const EVERY_MS = 60_000;
+const TIMEOUT_MS = 2000;
+// Any constant that nobody else locks.
+const LOCK_KEY = 4700_0001;
 const BATCH = 1000;
 const MAX_BATCHES = 50;
 /** How long finished jobs stay visible in Bull Board where we clean by hand. */
@@ -62,17 +68,27 @@ async function inBatches(signal: AbortSignal, step: () => Promise<number>): Prom
 
 /**
  * Sets the job's schedule where there is none, as at the first start or after a flush, or where it
- * stands still. Looks first: the queue may lose or double a schedule that many processes set at once.
+ * stands still. By one process at a time: the queue doubles a schedule that several set at once.
  * `now` is in milliseconds since the epoch.
  */
-export async function scheduleHousekeeping(queues: Queues, now: number): Promise<void> {
+export async function scheduleHousekeeping(
+  { db, queues }: Pick<HousekeepingDeps, 'db' | 'queues'>,
+  now: number,
+): Promise<void> {
   const queue = queues.all.find(({ name }) => name === HOUSEKEEPING_QUEUE);
-  const found = await queue?.getJobScheduler(SCHEDULER);
-  const runs = found?.every === EVERY_MS && (found.next ?? 0) > now - EVERY_MS;
-  if (runs) return;
-  await queue?.upsertJobScheduler(
-    SCHEDULER,
-    { every: EVERY_MS },
-    { name: 'remove what is past its retention', data: {} },
-  );
+  if (!queue || (await isScheduled(queue, now))) return;
+  await exclusively(db, LOCK_KEY, async () => {
+    if (await isScheduled(queue, now)) return;
+    const template = { name: 'remove what is past its retention', data: {} };
+    // The lock must not outlast a queue that hangs.
+    await withTimeout(
+      queue.upsertJobScheduler(SCHEDULER, { every: EVERY_MS }, template),
+      TIMEOUT_MS,
+    );
+  });
+}
+
+async function isScheduled(queue: Queue, now: number): Promise<boolean> {
+  const found = await withTimeout(queue.getJobScheduler(SCHEDULER), TIMEOUT_MS);
+  return found?.every === EVERY_MS && (found.next ?? 0) > now - EVERY_MS;
 }

@@ -81,7 +81,7 @@ function startSweeping(deps: JobDeps, log: Log, sweepMs: number): () => Promise<
       if (swept.requeued + swept.failed + swept.redispatched > 0) {
         log.warn(swept, 'the sweep found runs that the queue or a worker had lost');
       }
-      await scheduleHousekeeping(deps.queues, Date.now());
+      await scheduleHousekeeping(deps, Date.now());
     } catch (error) {
       log.warn({ err: error }, 'the sweep failed and is tried again');
     }

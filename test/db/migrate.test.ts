@@ -78,16 +78,20 @@ describe('migrate', () => {
     expect(await pendingMigrations(db)).toEqual([]);
   });
 
-  it.each([2, 10])('does each once when %i processes do it at the same time', async (count) => {
-    const results = await Promise.all(Array.from({ length: count }, release));
-    expect(results.map(({ code, stderr }) => ({ code, stderr }))).toEqual(
-      results.map(() => ({ code: 0, stderr: '' })),
-    );
-    expect(results.filter(({ stdout }) => stdout.includes('Migrated:'))).toHaveLength(1);
-    expect(results.filter(({ stdout }) => stdout.includes('up to date'))).toHaveLength(count - 1);
-    expect(await pendingMigrations(db)).toEqual([]);
-    expect(await tables(QUEUE_SCHEMA)).toContain('job');
-  });
+  it.each([2, 10])(
+    'does each once when %i processes do it',
+    { timeout: 120_000 },
+    async (count) => {
+      const results = await Promise.all(Array.from({ length: count }, release));
+      expect(results.map(({ code, stderr }) => ({ code, stderr }))).toEqual(
+        results.map(() => ({ code: 0, stderr: '' })),
+      );
+      expect(results.filter(({ stdout }) => stdout.includes('Migrated:'))).toHaveLength(1);
+      expect(results.filter(({ stdout }) => stdout.includes('up to date'))).toHaveLength(count - 1);
+      expect(await pendingMigrations(db)).toEqual([]);
+      expect(await tables(QUEUE_SCHEMA)).toContain('job');
+    },
+  );
 
   it('refuses a database that a newer version has migrated, and changes nothing', async () => {
     await migrate(url, { queues: false });
