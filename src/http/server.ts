@@ -8,12 +8,14 @@ import { AppError } from '../errors.ts';
 import { createPressure } from '../services/runs/pressure.ts';
 import { createAuthenticate } from '../services/tokens/authenticate.ts';
 import { createTokenUses } from '../services/tokens/uses.ts';
+import { withTimeout } from '../with-timeout.ts';
 import { createApp } from './app.ts';
 import type { AppEnv } from './env.ts';
 
 /** For how long a token is believed without asking the database: the bound on revocation. */
 const TOKEN_CACHE_MS = 2000;
 const TOKEN_USES_MS = 5000;
+const LAST_FLUSH_MS = 1000;
 const PRESSURE_MS = 500;
 
 export type HttpServer = {
@@ -64,7 +66,7 @@ export async function startHttp(deps: Deps): Promise<HttpServer> {
       draining = true;
       clearInterval(flushing);
       await closeServer(server, deadlineMs, () => deps.waiters.close());
-      await flush();
+      await withTimeout(flush(), LAST_FLUSH_MS).catch(() => undefined);
       rateLimitRedis?.disconnect();
     },
   };
