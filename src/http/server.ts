@@ -16,6 +16,8 @@ import type { AppEnv } from './env.ts';
 const TOKEN_CACHE_MS = 2000;
 const TOKEN_USES_MS = 5000;
 const LAST_FLUSH_MS = 1000;
+/** A Redis that hangs must not hang the callers: they are counted by the process instead. */
+const RATE_LIMIT_TIMEOUT_MS = 500;
 const PRESSURE_MS = 500;
 
 export type HttpServer = {
@@ -74,7 +76,11 @@ export async function startHttp(deps: Deps): Promise<HttpServer> {
 
 function openRateLimitRedis({ config, log }: Deps): Redis | undefined {
   if (config.redisUrl === undefined || config.rateLimitPerMinute === 0) return undefined;
-  const redis = new Redis(config.redisUrl, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+  const redis = new Redis(config.redisUrl, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    commandTimeout: RATE_LIMIT_TIMEOUT_MS,
+  });
   redis.on('error', (error) => log.warn({ err: error }, 'rate limits count per process'));
   return redis;
 }

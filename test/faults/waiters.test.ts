@@ -31,7 +31,7 @@ describe.each(backends)('no caller is lost on %s', (backend) => {
   const cleanups: (() => Promise<unknown>)[] = [];
   beforeEach(() => void (service = undefined));
   afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+    for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
     await service?.stop();
   });
 
