@@ -6,6 +6,7 @@ import { jobs } from './jobs/registry.ts';
 import { type WakeTransport, createWakeups, type Wakeups } from './jobs/wakeups.ts';
 import { postgresTransport, redisTransport } from './jobs/wake-transports.ts';
 import type { Config } from './config.ts';
+import { assertAnswers } from './db/answers.ts';
 import { type Db, openDb, openPool } from './db/connect.ts';
 import type { Log } from './log.ts';
 import { type RunWaiters, createRunWaiters } from './services/runs/waiters.ts';
@@ -30,7 +31,11 @@ const POLL_MS = 500;
 /** How long each connection may take to end. */
 const CLOSE_MS = 1000;
 
-/** Opens the database and the queues. The database must be migrated. */
+/**
+ * Opens the database and the queues. The database must be migrated.
+ *
+ * @throws AppError `unavailable` where one of them cannot be used
+ */
 export async function openDeps(config: Config, log: Log, databaseUrl: string): Promise<Deps> {
   let closing = false;
   const onError = (error: unknown) => {
@@ -45,16 +50,21 @@ export async function openDeps(config: Config, log: Log, databaseUrl: string): P
     onError,
   });
   const db = openDb(pool);
-  const backend = await openQueueBackend({
-    databaseUrl,
-    redisUrl: config.redisUrl,
-    prefix: config.queuePrefix,
-    workers: jobs.length,
-    onError,
-  }).catch(async (error: unknown) => {
-    await db.destroy();
-    throw error;
-  });
+  const backend = await assertAnswers(pool, databaseUrl)
+    .then(() =>
+      openQueueBackend({
+        databaseUrl,
+        redisUrl: config.redisUrl,
+        prefix: config.queuePrefix,
+        workers: jobs.length,
+        onError,
+      }),
+    )
+    .catch(async (error: unknown) => {
+      closing = true;
+      await db.destroy();
+      throw error;
+    });
   const queues = openQueues(backend, onError);
   const waiters = createRunWaiters({ db, pollMs: POLL_MS, onError });
   const wakeups = createWakeups({

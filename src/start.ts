@@ -32,12 +32,14 @@ export async function start(options: {
 }): Promise<Started> {
   const { config, log } = options;
   const deps = await openDeps(config, log, options.databaseUrl);
+  let workers: Workers | undefined;
   try {
-    const workers = options.worker ? openWorkers(deps, options.timings ?? TIMINGS) : undefined;
+    workers = options.worker ? openWorkers(deps, options.timings ?? TIMINGS) : undefined;
     const http = options.web ? await startHttp(deps) : undefined;
     return { deps, http, stop: () => stop(deps, http, workers) };
   } catch (error) {
-    await deps.close();
+    // Workers hold connections, and closing the pools would wait for them.
+    await stop(deps, undefined, workers);
     throw error;
   }
 }

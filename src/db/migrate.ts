@@ -2,6 +2,8 @@ import { runMigrations as runBullMigrations } from 'bullmq';
 import { sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { AppError } from '../errors.ts';
+import type { PoolClient } from 'pg';
+import { assertAnswers } from './answers.ts';
 import { type Db, openDb, openPool } from './connect.ts';
 import * as agentsTokensRuns from './migrations/0001_agents_tokens_runs.ts';
 import * as repositoriesAndIssues from './migrations/0002_repositories_and_issues.ts';
@@ -36,15 +38,12 @@ export type MigrateResult = { applied: string[] };
  * @throws AppError `conflict` where a newer version has migrated the database
  */
 export async function migrate(url: string, options: { queues: boolean }): Promise<MigrateResult> {
-  const pool = openPool({
-    url,
-    max: 2,
-    applicationName: 'defib-migrate',
-    onError: () => undefined,
-  });
+  const pool = openPool({ url, max: 2, applicationName: 'defib-migrate', onError: ignore });
   const db = openDb(pool);
-  const holder = await pool.connect();
+  let holder: PoolClient | undefined;
   try {
+    await assertAnswers(pool, url);
+    holder = await pool.connect();
     await holder.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
     await refuseNewer(db);
     const { error, results } = await migrator(db).migrateToLatest();
@@ -54,7 +53,7 @@ export async function migrate(url: string, options: { queues: boolean }): Promis
     return { applied: (results ?? []).map((result) => result.migrationName) };
   } finally {
     // Ending the connection frees the lock, whatever state the connection is in.
-    holder.release(true);
+    holder?.release(true);
     await db.destroy();
   }
 }
@@ -82,3 +81,5 @@ async function refuseNewer(db: Db): Promise<void> {
       'one). Nothing was changed. Start that version or a later one, or use another database.',
   );
 }
+/** What breaks while idle shows in the query that comes next. */
+const ignore = (): void => undefined;

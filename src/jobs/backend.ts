@@ -83,7 +83,15 @@ async function openRedisBackend(
   const producer = connectRedis(options, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
   // Workers wait for as long as it takes.
   const consumer = connectRedis(options, { maxRetriesPerRequest: null });
-  await refuseEvictingRedis(consumer);
+  const close = () => {
+    producer.disconnect();
+    consumer.disconnect();
+    return Promise.resolve();
+  };
+  await refuseEvictingRedis(consumer).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   const shared = { prefix: options.prefix };
   const keep = { age: 3600, count: 1000 };
   return {
@@ -103,11 +111,7 @@ async function openRedisBackend(
         ...shared,
       }),
     ping: async () => void (await producer.ping()),
-    close: () => {
-      producer.disconnect();
-      consumer.disconnect();
-      return Promise.resolve();
-    },
+    close,
   };
 }
 
@@ -127,9 +131,10 @@ function connectRedis(
 /** An evicting Redis drops queue entries in silence, so refuse to start on one. */
 async function refuseEvictingRedis(redis: Redis): Promise<void> {
   const memory = await withTimeout(redis.info('memory'), 10_000).catch((error: unknown) => {
+    const cause = error instanceof Error ? error.message : String(error);
     throw new AppError(
       'unavailable',
-      'Redis at REDIS_URL does not answer. Check the address and that it is running.',
+      `Redis at REDIS_URL cannot be used: ${cause}. Check that it runs and that the address is right.`,
       { transient: true, cause: error },
     );
   });

@@ -67,7 +67,7 @@ export async function startService(
   const started = await start({
     config,
     log: createLog({ level: config.logLevel, service: 'test' }),
-    databaseUrl: database.url,
+    databaseUrl: config.databaseUrl ?? database.url,
     web: options.web ?? true,
     worker: options.worker ?? true,
     ...(options.timings && { timings: options.timings }),

@@ -82,7 +82,7 @@ export function createRunWaiters(options: {
         waiting.set(runId, (waiting.get(runId) ?? new Set()).add(done));
       }),
     wake,
-    count: () => waiting.size,
+    count: () => [...waiting.values()].reduce((sum, callers) => sum + callers.size, 0),
     close: () => {
       closed = true;
       clearInterval(poll);
