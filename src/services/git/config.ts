@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { git } from './git.ts';
+import { exists } from './private-dir.ts';
+import type { ObjectFormat } from './private-dir.ts';
+import type { Repository } from './repository.ts';
+
+/** What capture and restore want to know of the user's configuration. Read as data, includes off. */
+export type RepositoryConfig = {
+  /** Last value of each key, in git's canonical spelling. */
+  values: ReadonlyMap<string, string>;
+  entries: readonly (readonly [key: string, value: string])[];
+  objectFormat: ObjectFormat;
+  filters: boolean;
+};
+
+/** Lists the repository's own configuration. `git config --file` only parses: nothing in it takes effect. */
+export async function readConfig(
+  repository: Repository,
+  signal: AbortSignal | undefined,
+): Promise<RepositoryConfig> {
+  const files = [join(repository.commonDir, 'config'), join(repository.gitDir, 'config.worktree')];
+  const entries: [string, string][] = [];
+  for (const file of files) {
+    if (await exists(file)) entries.push(...(await listConfig(file, signal)));
+  }
+  const values = new Map(entries);
+  return {
+    values,
+    entries,
+    objectFormat: values.get('extensions.objectformat') === 'sha256' ? 'sha256' : 'sha1',
+    filters: entries.some(([key]) => key.startsWith('filter.')),
+  };
+}
+
+async function listConfig(
+  file: string,
+  signal: AbortSignal | undefined,
+): Promise<[string, string][]> {
+  const { stdout } = await git(['config', '--file', file, '--no-includes', '--list', '-z'], {
+    cwd: '/',
+    signal,
+    maxStdout: 4 * 1024 * 1024,
+  });
+  return stdout
+    .toString('utf8')
+    .split('\0')
+    .filter((record) => record !== '')
+    .map((record) => {
+      const at = record.indexOf('\n');
+      return at < 0 ? [record, 'true'] : [record.slice(0, at), record.slice(at + 1)];
+    });
+}
+
+export type Remote = { name: string; url: string };
+
+/** Remotes with their URLs, without user names, passwords or tokens that someone put into them. */
+export function remotesOf(config: RepositoryConfig): Remote[] {
+  const remotes: Remote[] = [];
+  for (const [key, value] of config.values) {
+    const name = /^remote\.(.+)\.url$/s.exec(key)?.[1];
+    if (name !== undefined) remotes.push({ name, url: withoutCredentials(value) });
+  }
+  return remotes.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Drops `user:password@` from an http(s) URL; `git@host:` of ssh is an account, not a secret, and stays. */
+export function withoutCredentials(url: string): string {
+  return url.replace(/^(https?:\/\/)[^/@]*@/i, '$1');
+}
