@@ -137,7 +137,13 @@ export async function readCheckpoint(
   const state = parseState(json);
   if (state.head !== head) throw notACheckpoint();
   return {
-    ...{ commit, tree, head, index, previous, state, indexTree: indexCommit.tree },
+    commit,
+    tree,
+    head,
+    index,
+    previous,
+    state,
+    indexTree: indexCommit.tree,
     stateCommit: indexCommit.parents.at(-1) ?? '',
     stateTree: parseCommit(stateBody).tree,
   };

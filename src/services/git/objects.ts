@@ -21,7 +21,7 @@ export async function writeObject(
 ): Promise<string> {
   const object = Buffer.concat([Buffer.from(`${type} ${body.length}\0`), body]);
   const oid = createHash(dir.objectFormat).update(object).digest('hex');
-  const folder = join(dir.path, 'objects', oid.slice(0, 2));
+  const folder = join(dir.store, oid.slice(0, 2));
   const path = join(folder, oid.slice(2));
   if (await exists(path)) return oid;
   await mkdir(folder, { recursive: true });
@@ -54,11 +54,13 @@ export async function writeTree(dir: PrivateDir, files: TreeFiles): Promise<stri
   return writeObject(dir, 'tree', treeBody(rows));
 }
 
+// Git sorts folders as if their names ended with a slash.
+function sortKey(row: { name: string; mode: string }): Buffer {
+  return Buffer.from(row.mode === '40000' ? `${row.name}/` : row.name);
+}
+
 function treeBody(rows: { name: string; mode: string; oid: string }[]): Buffer {
-  // Git sorts folders as if their names ended with a slash.
-  const key = (row: { name: string; mode: string }) =>
-    Buffer.from(row.mode === '40000' ? `${row.name}/` : row.name);
-  rows.sort((a, b) => Buffer.compare(key(a), key(b)));
+  rows.sort((a, b) => Buffer.compare(sortKey(a), sortKey(b)));
   return Buffer.concat(
     rows.flatMap((row) => [Buffer.from(`${row.mode} ${row.name}\0`), Buffer.from(row.oid, 'hex')]),
   );

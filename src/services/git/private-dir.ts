@@ -22,6 +22,8 @@ export type PrivateDir = {
   path: string;
   /** The index that describes what the last capture saw. Replaced by rename, never written in place. */
   index: string;
+  /** Where new objects go; see {@link writing}. */
+  store: string;
   objectFormat: ObjectFormat;
 };
 
@@ -80,20 +82,24 @@ export type PrepareOptions = {
 export async function preparePrivateDir(options: PrepareOptions): Promise<PrivateDir> {
   const { path, repository, objectFormat } = options;
   requireSeparate(path, repository);
-  for (const folder of ['objects/info', 'objects/pack', 'refs/heads', 'info']) {
+  for (const folder of ['objects/info', 'store/info', 'store/pack', 'refs/heads', 'info']) {
     await mkdir(join(path, folder), { recursive: true, mode: 0o700 });
   }
   await requireSpace(path, options.minFreeBytes);
   await ensureFile(join(path, 'config'), configText(objectFormat));
   await ensureFile(join(path, 'info', 'attributes'), RAW_ATTRIBUTES);
-  await ensureFile(join(path, 'objects', 'info', 'alternates'), `${repository.objectsDir}\n`);
+  const store = join(path, 'store');
+  await ensureFile(
+    join(path, 'objects', 'info', 'alternates'),
+    `${store}\n${repository.objectsDir}\n`,
+  );
   await mirrorFile(join(repository.commonDir, 'shallow'), join(path, 'shallow'));
   await mirrorFile(join(repository.commonDir, 'info', 'exclude'), join(path, 'info', 'exclude'));
   if (!(await exists(join(path, 'HEAD')))) {
     await ensureFile(join(path, 'HEAD'), 'ref: refs/heads/none\n');
   }
   await removeStale(path, options.now.getTime() - options.staleMs);
-  return { path, index: join(path, 'index'), objectFormat };
+  return { path, index: join(path, 'index'), store, objectFormat };
 }
 
 /** Options that let git work on the worktree through the private directory. */
@@ -104,6 +110,15 @@ export function privateGit(
   signal: AbortSignal | undefined,
 ): GitOptions {
   return { gitDir: dir.path, workTree: repository.worktree, indexFile, signal };
+}
+
+/**
+ * Options for commands that write objects. When git writes an object that it can see already, it renews
+ * the time of the existing file, be it in a borrowed store: the user's. So writers see only the
+ * private store, which borrows from nobody; `objects/` stays empty and borrows from both, for readers.
+ */
+export function writing(dir: PrivateDir, options: GitOptions): GitOptions {
+  return { ...options, env: { ...options.env, GIT_OBJECT_DIRECTORY: dir.store } };
 }
 
 /** A name for a working copy that no other process uses, so that captures need no lock. */
@@ -164,13 +179,13 @@ async function requireSpace(path: string, minFreeBytes: number): Promise<void> {
 /** Removes what killed captures left: working copies of indexes, locks, and git's temporary objects. */
 async function removeStale(path: string, before: number): Promise<void> {
   let found = 0;
-  for (const place of ['', 'info', 'objects', 'objects/pack']) {
+  for (const place of ['', 'info', 'objects/info', 'store', 'store/pack']) {
     found += await removeOld(join(path, place), before);
   }
   // A killed capture always leaves its working index, so the 256 folders are searched only after one.
   if (found === 0) return;
-  for (const name of await readdir(join(path, 'objects'))) {
-    if (/^[0-9a-f]{2}$/.test(name)) await removeOld(join(path, 'objects', name), before);
+  for (const name of await readdir(join(path, 'store'))) {
+    if (/^[0-9a-f]{2}$/.test(name)) await removeOld(join(path, 'store', name), before);
   }
 }
 

@@ -40,13 +40,25 @@ export async function record(
     ? previous.commit
     : await writeCheckpoint(dir, {
         ...shared,
-        ...{ agentName, sessionId, number, at: now, previous: previous?.commit ?? null },
+        agentName,
+        sessionId,
+        number,
+        at: now,
+        previous: previous?.commit ?? null,
         stateParents: operation?.commits ?? [],
       });
   return {
-    ...{ commit, tree: taken.tree, indexTree: staged.tree, changed: !same },
-    ...{ head: head.oid, branch: head.branch, operation: operation?.kind ?? null, base },
-    ...{ filesChanged: changes.length, notCaptured: taken.notCaptured, warnings },
+    head: head.oid,
+    branch: head.branch,
+    commit,
+    tree: taken.tree,
+    indexTree: staged.tree,
+    changed: !same,
+    filesChanged: changes.length,
+    notCaptured: taken.notCaptured,
+    warnings,
+    operation: operation?.kind ?? null,
+    base,
   };
 }
 

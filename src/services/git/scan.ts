@@ -103,6 +103,16 @@ export async function findOddities(
 const DIRECTORY = 0x64;
 const REPOSITORY = 0x67;
 
+/** Not into the repository itself; of others, the folder that holds them (`%h`). */
+const TOP = [
+  '. -mindepth 1 -path ./.git -prune -o -name .git -prune'.split(' '),
+  ['-printf', 'g %h\\0', '-o'],
+].flat();
+const WANTED = [
+  '( -type p -o -type s -o -type b -o -type c )'.split(' '),
+  ['-printf', 's %p\\0', '-o', '-type', 'd', '-empty', '-printf', 'd %p\\0'],
+].flat();
+
 function findArguments(skip: readonly Buffer[]): string[] {
   // Arguments must be text; a folder with a non-UTF-8 name is simply entered.
   const names = skip.filter((path) => Buffer.from(path.toString('utf8')).equals(path));
@@ -113,27 +123,7 @@ function findArguments(skip: readonly Buffer[]): string[] {
       .replace(/[*?[\]\\]/g, '\\$&');
     return ['-path', `./${pattern}`, '-prune', '-o'];
   });
-  const special = [
-    '(',
-    '-type',
-    'p',
-    '-o',
-    '-type',
-    's',
-    '-o',
-    '-type',
-    'b',
-    '-o',
-    '-type',
-    'c',
-    ')',
-  ];
-  return [
-    ...['.', '-mindepth', '1', '-path', './.git', '-prune', '-o'],
-    ...['-name', '.git', '-prune', '-printf', 'g %h\\0', '-o'],
-    ...prune,
-    ...[...special, '-printf', 's %p\\0', '-o', '-type', 'd', '-empty', '-printf', 'd %p\\0'],
-  ];
+  return [...TOP, ...prune, ...WANTED];
 }
 
 async function runFind(

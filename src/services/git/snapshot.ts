@@ -6,6 +6,7 @@ import { gitText } from './git.ts';
 import { displayPath } from './names.ts';
 import { nestedFiles } from './nested.ts';
 import type { PrivateDir } from './private-dir.ts';
+import { writing } from './private-dir.ts';
 import type { Repository } from './repository.ts';
 import type { Oddities, Scan } from './scan.ts';
 import { findOddities, scanWorktree } from './scan.ts';
@@ -55,17 +56,21 @@ export async function snapshot(
   );
   const inner = await allNested(repository, dir, topmost(repositories), options);
   const nested = await vetPaths(worktree, onlyNew(inner.files, scan), caps, own.bytes);
-  await removePaths([...scan.gone, ...own.gone, ...nested.gone], options);
+  const write = writing(dir, options);
+  await removePaths([...scan.gone, ...own.gone, ...nested.gone], write);
   const failed = await addPaths(
     worktree,
     [...own.add, ...nested.add, ...submodules.present],
-    options,
+    write,
   );
   return {
-    tree: await gitText(['write-tree', '--missing-ok'], options),
+    tree: await gitText(['write-tree', '--missing-ok'], write),
     emptyFolders: odd.emptyFolders.filter((p) => outside(p) && !links.has(key(p))),
     notCaptured: [
-      ...[...own.notCaptured, ...nested.notCaptured, ...failed, ...inner.notCaptured],
+      ...own.notCaptured,
+      ...nested.notCaptured,
+      ...failed,
+      ...inner.notCaptured,
       ...submodules.notCaptured,
       ...(await specialFiles(worktree, odd.special.filter(outside))),
       ...scan.unreadable.map((p) => ({ path: displayPath(p), reason: 'unreadable: folder' })),

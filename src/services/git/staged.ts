@@ -5,7 +5,7 @@ import type { GitOptions } from './git.ts';
 import type { IndexEntry } from './index-file.ts';
 import { GITLINK } from './index-file.ts';
 import type { PrivateDir } from './private-dir.ts';
-import { ensureFile } from './private-dir.ts';
+import { ensureFile, writing } from './private-dir.ts';
 import { nulTerminated } from './stage.ts';
 import type { IndexCopy } from './user-index.ts';
 import { infoLine, unmergedEntries, writeIndexTree } from './user-index.ts';
@@ -33,13 +33,14 @@ const MAX_SKIPPED = 10_000;
 export async function readStaged(
   copy: IndexCopy | null,
   key: string,
+  dir: PrivateDir,
   options: GitOptions,
 ): Promise<Staged> {
   const entries = copy?.parsed.entries ?? [];
   const unmerged = copy ? unmergedEntries(copy.parsed) : [];
   const skipped = entries.filter((entry) => entry.skipWorktree);
   const manySkipped = skipped.length > MAX_SKIPPED;
-  const tree = await writeIndexTree(copy, options);
+  const tree = await writeIndexTree(copy, writing(dir, options));
   return {
     key,
     tree,

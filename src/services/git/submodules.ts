@@ -36,8 +36,8 @@ export async function readSubmodules(
     const top = join(repository.worktree, name);
     if (!Buffer.from(name).equals(path) || !(await exists(join(top, '.git')))) continue;
     result.present.push(path);
-    const private_ = join(dir.path, 'modules', String(n));
-    const reason = await lost(top, link.oid, private_, policy, signal).catch(
+    const privatePath = join(dir.path, 'modules', String(n));
+    const reason = await lost(top, link.oid, privatePath, policy, signal).catch(
       () => 'submodule: it could not be examined; only its commit id is saved',
     );
     if (reason !== null) result.notCaptured.push({ path: `${displayPath(path)}/`, reason });
@@ -55,7 +55,7 @@ async function lost(
 ): Promise<string | null> {
   const repository = await locateRepository(top, policy);
   const head = await readHead(repository, signal);
-  const changed = await countChanges(repository, path, head.oid, signal);
+  const changed = await countChanges(repository, path, signal);
   if (changed > 0)
     return `submodule: ${changed} uncommitted files in it; only its commit id is saved`;
   if (head.oid === recorded) return null;
@@ -65,15 +65,22 @@ async function lost(
 async function countChanges(
   repository: Repository,
   path: string,
-  head: string | null,
   signal: AbortSignal | undefined,
 ): Promise<number> {
   const { objectFormat } = await readConfig(repository, signal);
   const dir = await preparePrivateDir({
-    ...{ path, repository, objectFormat, head, staleMs: 0, now: new Date(), minFreeBytes: 0 },
+    path,
+    repository,
+    objectFormat,
+    staleMs: 0,
+    now: new Date(),
+    minFreeBytes: 0,
   });
   const options: GitOptions = {
-    ...{ gitDir: dir.path, workTree: repository.worktree, indexFile: dir.index, signal },
+    gitDir: dir.path,
+    workTree: repository.worktree,
+    indexFile: dir.index,
+    signal,
   };
   const scratch = join(dir.path, 'copy');
   const copy = await copyUserIndex(repository, dir, scratch, { ...options, indexFile: scratch });

@@ -78,7 +78,7 @@ async function readIndexState(session: Session, key: string): Promise<Staged> {
   if (cached) return cached;
   const options = stagedGit(session);
   const copy = await copyUserIndex(repository, dir, staged, options);
-  const state = await readStaged(copy, key, options);
+  const state = await readStaged(copy, key, dir, options);
   await cacheStaged(dir, state);
   return state;
 }
