@@ -104,6 +104,18 @@ async function readSmall(path: string): Promise<string> {
   return readFile(path, 'utf8');
 }
 
+/** The object store of a repository given by its worktree or its (bare) git directory. */
+export async function locateObjects(path: string, roots: string[]): Promise<string> {
+  const dotGit = await lstat(join(path, '.git')).catch(() => null);
+  const gitDir = dotGit
+    ? await insideRoots(await gitDirOf(path), roots, 'The git directory')
+    : path;
+  const common = await insideRoots(await commonDirOf(gitDir), roots, 'The common git directory');
+  const objectsDir = await insideRoots(join(common, 'objects'), roots, 'The object store');
+  await requireSafeAlternates(objectsDir, roots, 0);
+  return objectsDir;
+}
+
 /** Git follows alternates on its own, so a repository could lend itself the objects of a stranger. */
 async function requireSafeAlternates(objectsDir: string, roots: string[], depth: number) {
   for (const path of await alternatesOf(objectsDir)) {

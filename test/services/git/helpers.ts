@@ -16,6 +16,8 @@ import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { capture } from '../../../src/services/git/capture.ts';
 import type { Capture, CaptureOptions } from '../../../src/services/git/capture-types.ts';
+import { restore } from '../../../src/services/git/restore/restore.ts';
+import type { Restored, RestoreOptions } from '../../../src/services/git/restore/types.ts';
 
 export const AGENT = 'builder';
 export const SESSION = '0199f0f0-0000-7000-8000-000000000001';
@@ -142,4 +144,44 @@ export function pictureOf(folder: string, times = true): Map<string, string> {
 
 function digest(content: Buffer): string {
   return createHash('sha1').update(content).digest('hex');
+}
+
+export function restoreFrom(
+  box: Sandbox,
+  commit: string,
+  over: Partial<RestoreOptions> = {},
+): Promise<Restored> {
+  return restore({
+    target: join(box.root, 'restored'),
+    commit,
+    from: { worktree: box.repo, privateDir: box.privateDir },
+    policy: { roots: [box.root] },
+    ...over,
+  });
+}
+
+/** The files of a worktree without its repository: kinds, exec bits, contents. */
+export function filesOf(worktree: string): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const [path, value] of pictureOf(worktree, false)) {
+    if (/(?:^|\/)\.git(?:\/|$)/.test(path)) continue;
+    const [mode = '', ...rest] = value.split(' ');
+    const kind = mode.slice(0, -3);
+    const exec = kind === '100' && (Number.parseInt(mode, 8) & 0o100) !== 0 ? 'x' : '';
+    files.set(path, [kind + exec, ...rest].join(' '));
+  }
+  return files;
+}
+
+/** What git says about a worktree, in full: status, staged and unstaged difference, stages, HEAD. */
+export function standOf(worktree: string): Record<string, string> {
+  const ask = (...args: string[]): string =>
+    userGit(worktree, ['--no-optional-locks', ...args]).toString('latin1');
+  return {
+    status: statusOf(worktree),
+    staged: ask('diff', '--cached', '--binary', '--no-renames'),
+    stages: ask('ls-files', '--stage', '-v', '-z'),
+    head: ask('rev-parse', '--symbolic-full-name', 'HEAD'),
+    branch: ask('branch', '--show-current'),
+  };
 }
