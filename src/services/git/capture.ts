@@ -1,4 +1,4 @@
-import { link, readFile, rename, rm } from 'node:fs/promises';
+import { link, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../errors.ts';
 import type { Capture, CaptureOptions, CaptureStage } from './capture-types.ts';
@@ -11,7 +11,6 @@ import { refSegment, requireOid } from './names.ts';
 import type { PrivateDir } from './private-dir.ts';
 import {
   ensureFile,
-  exists,
   preparePrivateDir,
   privateGit,
   scratchName,
@@ -24,6 +23,8 @@ import { seedIndex } from './seed.ts';
 import type { Look } from './snapshot.ts';
 import { lookAround, snapshot } from './snapshot.ts';
 import { nulTerminated } from './stage.ts';
+import type { Suspects } from './suspects.ts';
+import { changedSuspects, forgetStat, notedSuspects, noteSuspects } from './suspects.ts';
 import { readSubmodules } from './submodules.ts';
 import type { Session } from './user-state.ts';
 import { readUserState } from './user-state.ts';
@@ -76,13 +77,13 @@ async function attempt(
 ): Promise<Capture | null> {
   const index = scratchName(dir, 'index');
   const staged = scratchName(dir, 'staged');
-  const later = await exists(dir.index);
+  const noted = await notedSuspects(dir);
   const session = { options, repository, config, dir, staged, signal };
   const git = privateGit(dir, repository, index, signal);
   try {
-    return await captureWith(session, index, later, git);
+    return await captureWith(session, index, noted, git);
   } catch (error) {
-    const damaged = later && error instanceof AppError && error.code === 'internal';
+    const damaged = noted !== null && error instanceof AppError && error.code === 'internal';
     if (damaged && !signal.aborted) return null;
     throw error;
   } finally {
@@ -95,12 +96,12 @@ async function attempt(
 async function captureWith(
   session: Session,
   index: string,
-  later: boolean,
+  noted: Suspects | null,
   git: GitOptions,
 ): Promise<Capture | null> {
   const { options, repository, dir } = session;
-  const [user, early] = later
-    ? await Promise.all([readUserState(session), lookLater(session, index, git)])
+  const [user, early] = noted
+    ? await Promise.all([readUserState(session), lookLater(session, index, noted, git)])
     : [await readUserState(session), null];
   await reached(options, 'copied');
   const look = early ?? (await lookFirst(session, index, user.head.oid, git));
@@ -119,8 +120,18 @@ async function captureWith(
 }
 
 /** A later capture works on a hard link of the private index: it costs nothing, and git replaces files. */
-async function lookLater(session: Session, index: string, git: GitOptions): Promise<Look> {
+async function lookLater(
+  session: Session,
+  index: string,
+  noted: Suspects,
+  git: GitOptions,
+): Promise<Look> {
   await link(session.dir.index, index);
+  const { mtimeNs } = await stat(index, { bigint: true });
+  if (mtimeNs !== noted.writtenNs) {
+    throw new AppError('internal', 'Another capture replaced the private index.', { transient: true });
+  }
+  await forgetStat(await changedSuspects(session.repository.worktree, noted), git);
   return lookAround(session.repository, await ignoredBefore(session.dir), git);
 }
 
@@ -150,5 +161,10 @@ async function keep(dir: PrivateDir, index: string, commit: string, look: Look):
   const folders = look.scan.ignored.filter((path) => path.at(-1) === 0x2f);
   await ensureFile(ignoredFile(dir), nulTerminated(folders));
   await setPrivateHead(dir, commit);
-  if (await exists(index)) await rename(index, dir.index);
+  const written = await stat(index).catch(() => null);
+  const kept = await stat(dir.index).catch(() => null);
+  if (!written || written.ino === kept?.ino) return;
+  // The notes go first: a kill between the two leaves an index without notes, which is not believed.
+  await noteSuspects(dir, index);
+  await rename(index, dir.index);
 }

@@ -10,6 +10,8 @@ export type IndexEntry = {
   path: Buffer;
   mode: number;
   oid: string;
+  /** Change time of the file when the entry was last seen clean, nanoseconds since 1970. */
+  ctimeNs: bigint;
   /** File size in bytes when the entry was last seen clean, modulo 2^32. */
   size: number;
   stage: number;
@@ -18,7 +20,12 @@ export type IndexEntry = {
   intentToAdd: boolean;
 };
 
-export type IndexFile = { entries: IndexEntry[]; extensions: Set<string> };
+export type IndexFile = {
+  entries: IndexEntry[];
+  extensions: ReadonlySet<string>;
+  /** Tree of all entries, if git recorded it and nothing was staged since. */
+  tree: string | null;
+};
 
 export const GITLINK = 0o160000;
 export const SPARSE_DIR = 0o040000;
@@ -41,7 +48,7 @@ export async function readIndex(buffer: Buffer, hashBytes: number): Promise<Inde
     at = next.end;
     if (n % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) await new Promise(setImmediate);
   }
-  return { entries, extensions: readExtensions(buffer, at, hashBytes) };
+  return { entries, ...readExtensions(buffer, at, hashBytes) };
 }
 
 function readEntry(
@@ -62,6 +69,7 @@ function readEntry(
     path,
     mode: buffer.readUInt32BE(at + 24),
     oid: buffer.toString('hex', at + 40, flagsAt),
+    ctimeNs: BigInt(buffer.readUInt32BE(at)) * 1_000_000_000n + BigInt(buffer.readUInt32BE(at + 4)),
     size: buffer.readUInt32BE(at + 36),
     stage: (flags >> 12) & 3,
     assumeValid: (flags & 0x8000) !== 0,
@@ -93,14 +101,25 @@ function compressedName(buffer: Buffer, nameAt: number, previous: Buffer) {
   return { path: Buffer.concat([kept, buffer.subarray(at + 1, stop)]), end: stop + 1 };
 }
 
-function readExtensions(buffer: Buffer, from: number, hashBytes: number): Set<string> {
-  const names = new Set<string>();
+function readExtensions(buffer: Buffer, from: number, hashBytes: number) {
+  const extensions = new Set<string>();
+  let tree: string | null = null;
   let at = from;
   while (at + 8 <= buffer.length - hashBytes) {
-    names.add(buffer.toString('latin1', at, at + 4));
-    at += 8 + buffer.readUInt32BE(at + 4);
+    const name = buffer.toString('latin1', at, at + 4);
+    const end = at + 8 + buffer.readUInt32BE(at + 4);
+    if (name === 'TREE') tree = rootTree(buffer.subarray(at + 8, end), hashBytes);
+    extensions.add(name);
+    at = end;
   }
-  return names;
+  return { extensions, tree };
+}
+
+/** The first record is the root: "\0<entries> <subtrees>\n<id>"; -1 entries mean that it is out of date. */
+function rootTree(body: Buffer, hashBytes: number): string | null {
+  const lineEnd = body.indexOf(0x0a);
+  const valid = /^\0\d+ \d+$/.test(body.toString('latin1', 0, Math.max(0, lineEnd)));
+  return valid ? body.toString('hex', lineEnd + 1, lineEnd + 1 + hashBytes) : null;
 }
 
 function damaged(): AppError {

@@ -65,7 +65,8 @@ function fieldsAfter(record: Buffer, count: number): Buffer {
 
 /** Folders that git could not open; it warns and goes on. (The messages are English: LC_ALL=C.) */
 function unreadableFolders(stderr: string): Buffer[] {
-  const found = stderr.matchAll(/^warning: could not open directory '(.*)':/gm);
+  // A name near the limit of the system fills the whole message, which then ends without a quote.
+  const found = stderr.matchAll(/^warning: could not open directory '(.*?)(?:':.*)?$/gm);
   return [...found].map((match) => Buffer.from(match[1] ?? '', 'utf8'));
 }
 

@@ -1,4 +1,4 @@
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GitOptions } from './git.ts';
 import { git } from './git.ts';
@@ -7,7 +7,8 @@ import { GITLINK } from './index-file.ts';
 import type { PrivateDir } from './private-dir.ts';
 import type { RepositoryConfig } from './config.ts';
 import type { Repository } from './repository.ts';
-import { copyUserIndex, infoLine, removeSharedIndexes } from './user-index.ts';
+import { changedSuspects, forgetStat, suspectsOf } from './suspects.ts';
+import { copyUserIndex, removeSharedIndexes } from './user-index.ts';
 
 /**
  * Makes the private index from the user's, so that the first capture need not read every file. What
@@ -29,6 +30,10 @@ export async function seedIndex(
   await clearAssumeUnchanged(copy.parsed.entries, seeded);
   const doubtful = await doubtfulEntries(copy.parsed.entries, repository, config, seeded);
   await forgetStat(doubtful, seeded);
+  const written = await stat(join(repository.gitDir, 'index'), { bigint: true });
+  const writtenNs = written.mtimeNs;
+  const suspects = suspectsOf(copy.parsed.entries, writtenNs);
+  await forgetStat(await changedSuspects(repository.worktree, { suspects, writtenNs }), seeded);
   await removeSharedIndexes(dir);
 }
 
@@ -60,12 +65,6 @@ async function doubtfulEntries(
     options,
   );
   return files.filter((entry, n) => sizes[n] === undefined || sizes[n] % 2 ** 32 !== entry.size);
-}
-
-async function forgetStat(entries: IndexEntry[], options: GitOptions): Promise<void> {
-  if (entries.length === 0) return;
-  const lines = entries.map((entry) => infoLine(entry.mode, entry.oid, 0, entry.path));
-  await git(['update-index', '-z', '--index-info'], { ...options, stdin: Buffer.concat(lines) });
 }
 
 /** Sizes in the order asked; undefined for an object that is missing. */

@@ -1,12 +1,13 @@
 import { readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GitOptions } from './git.ts';
-import { git, gitText } from './git.ts';
+import { git, gitText, splitNul } from './git.ts';
 import type { IndexEntry, IndexFile } from './index-file.ts';
 import { readIndex, SPARSE_DIR } from './index-file.ts';
 import type { PrivateDir } from './private-dir.ts';
 import { copyIndex, exists, hashBytes } from './private-dir.ts';
 import type { Repository } from './repository.ts';
+import { nulTerminated } from './stage.ts';
 
 /** A readable copy of the user's index; the original is only ever opened for reading. */
 export type IndexCopy = { file: string; parsed: IndexFile };
@@ -25,18 +26,60 @@ export async function copyUserIndex(
   if (!(await exists(source))) return null;
   await copyIndex(source, file);
   let parsed = await readIndex(await readFile(file), hashBytes(dir.objectFormat));
-  if (needsExpansion(parsed)) {
+  const bytes = hashBytes(dir.objectFormat);
+  if (parsed.extensions.has('link')) {
     await copySharedIndexes(repository, dir);
     await git(['update-index', '--no-split-index', '--force-write-index'], options);
-    parsed = await readIndex(await readFile(file), hashBytes(dir.objectFormat));
+    parsed = await readIndex(await readFile(file), bytes);
+  }
+  if (parsed.entries.some((entry) => entry.mode === SPARSE_DIR)) {
+    const { tree } = parsed;
+    await expandSparse(parsed.entries, file, options);
+    parsed = { ...(await readIndex(await readFile(file), bytes)), tree };
   }
   return { file, parsed };
 }
 
-function needsExpansion({ entries, extensions }: IndexFile): boolean {
-  return (
-    extensions.has('link') || extensions.has('sdir') || entries.some((e) => e.mode === SPARSE_DIR)
-  );
+/**
+ * Rebuilds an index that holds whole folders as single entries. Git can do so itself, but writes the
+ * folders' trees again on the way, which renews the times of the user's objects.
+ */
+async function expandSparse(
+  entries: readonly IndexEntry[],
+  file: string,
+  options: GitOptions,
+): Promise<void> {
+  const lines: Buffer[] = [];
+  const skipped: Buffer[] = [];
+  const assumed: Buffer[] = [];
+  const add = (path: Buffer, mode: number, oid: string, stage: number, skip: boolean): void => {
+    lines.push(infoLine(mode, oid, stage, path));
+    if (skip) skipped.push(path);
+  };
+  for (const entry of entries) {
+    if (entry.assumeValid) assumed.push(entry.path);
+    if (entry.mode !== SPARSE_DIR) {
+      add(entry.path, entry.mode, entry.oid, entry.stage, entry.skipWorktree);
+      continue;
+    }
+    const { stdout } = await git(['ls-tree', '-r', '-z', entry.oid], { ...options, indexFile: '' });
+    for (const row of splitNul(stdout)) {
+      const tab = row.indexOf(0x09);
+      const [mode = '', , oid = ''] = row.toString('latin1', 0, tab).split(' ');
+      const path = Buffer.concat([entry.path, row.subarray(tab + 1)]);
+      add(path, Number.parseInt(mode, 8), oid, 0, true);
+    }
+  }
+  await rm(file, { force: true });
+  const update = ['update-index', '-z'];
+  await git([...update, '--index-info'], { ...options, stdin: Buffer.concat(lines) });
+  for (const [flag, paths] of [
+    ['--skip-worktree', skipped] as const,
+    ['--assume-unchanged', assumed] as const,
+  ]) {
+    const stdin = nulTerminated(paths);
+    if (paths.length > 0) await git([...update, flag, '--stdin'], { ...options, stdin });
+  }
 }
 
 /** The base of a split index lies beside the user's index; git looks for it in its own git directory. */
@@ -58,6 +101,7 @@ export async function removeSharedIndexes(dir: PrivateDir): Promise<void> {
  * stages are kept apart (see {@link unmergedEntries}).
  */
 export async function writeIndexTree(copy: IndexCopy | null, options: GitOptions): Promise<string> {
+  if (copy?.parsed.tree) return copy.parsed.tree;
   const unmerged = copy ? unmergedEntries(copy.parsed) : [];
   if (unmerged.length > 0) {
     const ours = unmerged.filter((entry) => entry.stage === 2);

@@ -30,7 +30,7 @@ export async function vetPaths(
   for (let from = 0; from < paths.length; from += AT_ONCE) {
     const slice = paths.slice(from, from + AT_ONCE);
     const infos = await Promise.all(slice.map((path) => lstatOrNull(worktree, path)));
-    slice.forEach((path, n) => vetOne(path, infos[n] ?? null, caps, vetted));
+    slice.forEach((path, n) => vetOne(path, infos[n], caps, vetted));
   }
   return vetted;
 }
@@ -40,15 +40,23 @@ export function absolute(worktree: string, path: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${worktree}/`), path]);
 }
 
-async function lstatOrNull(worktree: string, path: Buffer): Promise<Stats | null> {
-  return lstat(absolute(worktree, path)).catch(() => null);
+/** Null for what is gone; undefined for what only git, which works with relative paths, may reach. */
+async function lstatOrNull(worktree: string, path: Buffer): Promise<Stats | null | undefined> {
+  return lstat(absolute(worktree, path)).catch((error: NodeJS.ErrnoException) =>
+    error.code === 'ENOENT' || error.code === 'ENOTDIR' ? null : undefined,
+  );
 }
 
-function vetOne(path: Buffer, info: Stats | null, caps: SizeCaps, vetted: Vetted): void {
+function vetOne(
+  path: Buffer,
+  info: Stats | null | undefined,
+  caps: SizeCaps,
+  vetted: Vetted,
+): void {
   const refuse = (reason: string) => vetted.notCaptured.push({ path: displayPath(path), reason });
   if (hasGitComponent(path)) refuse('invalid_name: git cannot store a path with a ".git" part');
-  else if (!info) vetted.gone.push(path);
-  else if (info.isSymbolicLink()) vetted.add.push(path);
+  else if (info === null) vetted.gone.push(path);
+  else if (info === undefined || info.isSymbolicLink()) vetted.add.push(path);
   else if (!info.isFile()) {
     // The regular file that git knew is not there any more; what stands in its place cannot be saved.
     vetted.gone.push(path);
