@@ -129,7 +129,9 @@ async function lookLater(
   await link(session.dir.index, index);
   const { mtimeNs } = await stat(index, { bigint: true });
   if (mtimeNs !== noted.writtenNs) {
-    throw new AppError('internal', 'Another capture replaced the private index.', { transient: true });
+    throw new AppError('internal', 'Another capture replaced the private index.', {
+      transient: true,
+    });
   }
   await forgetStat(await changedSuspects(session.repository.worktree, noted), git);
   return lookAround(session.repository, await ignoredBefore(session.dir), git);

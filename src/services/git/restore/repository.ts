@@ -50,7 +50,8 @@ export async function createRepository(
   await takeObjects(await storesOf(options, source), join(gitDir, 'objects'), signal);
   await copyShallow(options, source, gitDir);
   if (options.from.bundle !== undefined) {
-    await unpackBundle(options.from.bundle, options.maxBundleBytes ?? DEFAULT_MAX_BUNDLE, repo);
+    const maxBytes = options.maxBundleBytes ?? DEFAULT_MAX_BUNDLE;
+    await unpackBundle(options.from.bundle, { maxBytes, strict: false }, repo);
   }
   return repo;
 }

@@ -10,6 +10,7 @@ import type { Repository } from '../repository.ts';
 import { insideRootsNew, locateRepository, realRoots } from '../repository.ts';
 import { verifyFiles, writeFiles } from './files.ts';
 import { finish } from './finish.ts';
+import { requireConnected } from '../unpack-bundle.ts';
 import { createRepository } from './repository.ts';
 import { restoreIndex } from './staged.ts';
 import type { Restored, RestoreOptions, RestoreStage } from './types.ts';
@@ -56,6 +57,7 @@ async function restoreInto(
   await at('begun');
   const git = await createRepository(staging, options, source, signal);
   const checkpoint = await findCheckpoint(options.commit, git);
+  await requireConnected(checkpoint, checkpoint.head === null ? [] : [checkpoint.head], git);
   await at('objects');
   await writeFiles(checkpoint, git);
   await at('files');
