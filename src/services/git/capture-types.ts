@@ -32,6 +32,8 @@ export type CaptureOptions = {
   caps?: Partial<SizeCaps>;
   /** Milliseconds for the whole capture. */
   deadlineMs?: number;
+  /** Age in milliseconds from which left-overs of killed captures are removed. */
+  staleMs?: number;
   /** Bytes that must be free where the private directory lies. */
   minFreeBytes?: number;
   signal?: AbortSignal;

@@ -47,7 +47,7 @@ export async function capture(options: CaptureOptions): Promise<Capture> {
     path: options.privateDir,
     repository,
     objectFormat: config.objectFormat,
-    staleMs: deadlineMs * 2,
+    staleMs: options.staleMs ?? deadlineMs * 2,
     now: new Date(),
     minFreeBytes: options.minFreeBytes ?? DEFAULT_MIN_FREE_BYTES,
   });
@@ -109,7 +109,9 @@ async function captureWith(
   const { policy } = options;
   const submodules = await readSubmodules(repository, dir, user.staged, policy, session.signal);
   const caps = { ...DEFAULT_CAPS, ...options.caps };
-  const taken = await snapshot(repository, dir, look, submodules, caps, git);
+  const taken = await snapshot(repository, dir, look, submodules, caps, git, () =>
+    reached(options, 'hashed'),
+  );
   await reached(options, 'indexed');
   const result = await record(session, user, taken, git);
   if (result === null) return null;

@@ -40,7 +40,7 @@ const MAX_STDERR = 64 * 1024;
 const SAFE_CONFIG: readonly ConfigPair[] = [
   ['core.hooksPath', '/dev/null'],
   ['core.fsmonitor', 'false'],
-  ['core.alternateRefsCommand', ':'],
+  ['core.alternateRefsCommand', 'true'],
   ['core.attributesFile', '/dev/null'],
   ['core.excludesFile', '/dev/null'],
   ['core.pager', 'cat'],

@@ -68,7 +68,7 @@ export async function pushRef(
  * gc and commands named there stay off.
  */
 const RECEIVE_PACK =
-  'git -c core.hooksPath=/dev/null -c core.alternateRefsCommand=: -c core.fsmonitor=false -c gc.auto=0 -c receive.autogc=false -c maintenance.auto=false receive-pack';
+  'git -c core.hooksPath=/dev/null -c core.alternateRefsCommand=true -c core.fsmonitor=false -c gc.auto=0 -c receive.autogc=false -c maintenance.auto=false receive-pack';
 
 type RemoteGit = { url: string; receiver: string[]; options: GitOptions };
 

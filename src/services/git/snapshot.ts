@@ -45,6 +45,7 @@ export async function snapshot(
   submodules: Submodules,
   caps: SizeCaps,
   options: GitOptions,
+  onHashed: () => Promise<void>,
 ): Promise<Snapshot> {
   const { scan, odd } = look;
   const { worktree } = repository;
@@ -63,6 +64,7 @@ export async function snapshot(
     [...own.add, ...nested.add, ...submodules.present],
     write,
   );
+  await onHashed();
   return {
     tree: await gitText(['write-tree', '--missing-ok'], write),
     emptyFolders: odd.emptyFolders.filter((p) => outside(p) && !links.has(key(p))),

@@ -58,7 +58,7 @@ async function parseUrl(url: string, policy: UrlPolicy): Promise<RemoteUrl> {
   }
   const ssh =
     /^ssh:\/\/(?:([^@/]+)@)?([^/@]+)(\/.+)$/.exec(url) ??
-    /^(?:([^@/:]+)@)?([^/:@]+):(.+)$/.exec(url);
+    (url.includes('://') ? null : /^(?:([^@/:]+)@)?([^/:@]+):(.+)$/.exec(url));
   const [, user, host = '', path = '-'] = ssh ?? [];
   const bad = !HOST.test(host) || path.startsWith('-') || (user !== undefined && !USER.test(user));
   if (bad) throw refused('it is not a plain https or ssh URL');

@@ -1,6 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
 import {
-  chmodSync,
   lstatSync,
   mkdirSync,
   readFileSync,
@@ -544,25 +543,6 @@ test('files that change, come and go while they are read never fail the capture'
     writer.kill('SIGKILL');
   }
 });
-
-test(
-  'unreadable files and folders are listed, the rest saved',
-  { skip: process.getuid?.() === 0 },
-  async () => {
-    const box = seeded();
-    put(box.repo, 'secret.txt', 'secret', 0o000);
-    put(box.repo, 'closed/x', 'x');
-    chmodSync(join(box.repo, 'closed'), 0o000);
-    put(box.repo, 'a.txt', 'rest\n');
-    const saved = await captureIn(box);
-    chmodSync(join(box.repo, 'closed'), 0o755);
-    expect(reasons(saved.notCaptured)).toEqual({
-      'closed/': 'unreadable',
-      'secret.txt': 'unreadable',
-    });
-    expect(showFile(box, saved.commit, 'a.txt').toString()).toBe('rest\n');
-  },
-);
 
 test('a damaged or emptied private directory is repaired', async () => {
   const box = seeded();

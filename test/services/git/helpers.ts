@@ -181,7 +181,7 @@ export function standOf(worktree: string): Record<string, string> {
     status: statusOf(worktree),
     staged: ask('diff', '--cached', '--binary', '--no-renames'),
     stages: ask('ls-files', '--stage', '-v', '-z'),
-    head: ask('rev-parse', '--symbolic-full-name', 'HEAD'),
+    head: ask('for-each-ref', '--format=%(HEAD) %(refname)', 'refs/heads/main', 'refs/heads/side'),
     branch: ask('branch', '--show-current'),
   };
 }

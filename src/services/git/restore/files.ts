@@ -5,6 +5,7 @@ import type { Checkpoint } from '../checkpoint.ts';
 import { readObjects, STATE } from '../checkpoint.ts';
 import type { GitOptions } from '../git.ts';
 import { git, gitText, splitNul } from '../git.ts';
+import { displayPath } from '../names.ts';
 import { absolute } from '../vet.ts';
 
 /** Writes the checkpoint's files into an empty worktree, byte for byte (`options` turn conversions off). */
@@ -31,19 +32,24 @@ export function infoFile(options: GitOptions, name: string): string {
 }
 
 /**
- * Reads all files back and compares the tree that they make with the checkpoint's: the fingerprint. Any
- * difference, also a file too many, refuses the restore.
+ * Reads all files back and computes the fingerprint again: every entry of the index must have the hash of
+ * its file, no file may be without an entry, and the index must make the checkpoint's tree. Nothing is
+ * written: adding the files anew would renew the times of objects that are linked with the source.
  */
 export async function verifyFiles(checkpoint: Checkpoint, options: GitOptions): Promise<void> {
-  await git(['add', '--all', '--force', '.'], { ...options, cwd: options.workTree ?? '' });
+  await git(['update-index', '-q', '--refresh'], { ...options, okCodes: [1] });
+  const ask = async (...args: string[]): Promise<Buffer[]> =>
+    splitNul((await git([...args, '-z'], { ...options, cwd: options.workTree ?? '' })).stdout);
+  const wrong = [
+    ...(await ask('diff-files', '--name-only', '--ignore-submodules=all')),
+    ...(await ask('ls-files', '--others')),
+  ];
   const found = await gitText(['write-tree'], options);
-  if (found === checkpoint.tree) return;
-  const { stdout } = await git(
-    ['diff-tree', '-r', '-z', '--name-only', '--no-renames', checkpoint.tree, found],
-    options,
-  );
+  const [first] = wrong;
+  if (first === undefined && found === checkpoint.tree) return;
+  const which = first === undefined ? '' : ` (the first: ${displayPath(first)})`;
   throw new AppError(
     'conflict',
-    `The restored files do not match the checkpoint: fingerprint ${found}, expected ${checkpoint.tree}, ${splitNul(stdout).length} paths differ. Nothing was put in place; restore again.`,
+    `The restored files do not have the fingerprint ${checkpoint.tree} of the checkpoint: ${wrong.length} paths differ${which}. Nothing was put in place; restore again.`,
   );
 }
