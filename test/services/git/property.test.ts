@@ -248,6 +248,7 @@ test(
 /** Takes a listed path, and what is below it, out of the picture. */
 function removeListed(files: Map<string, string>, path: string): void {
   const raw = path.startsWith('"') ? unquote(path) : Buffer.from(path).toString('latin1');
+  if (raw.endsWith('/')) files.delete(raw.slice(0, -1));
   for (const name of files.keys()) {
     if (name === raw || (raw.endsWith('/') && name.startsWith(raw))) files.delete(name);
   }
@@ -255,7 +256,6 @@ function removeListed(files: Map<string, string>, path: string): void {
   for (let folder = dirname(raw); folder !== '.'; folder = dirname(folder)) {
     if (![...files.keys()].some((name) => name.startsWith(`${folder}/`))) files.delete(folder);
   }
-  if (raw.endsWith('/')) files.delete(raw.slice(0, -1));
 }
 
 function unquote(path: string): string {
