@@ -19,12 +19,12 @@ import {
 import type { Repository } from './repository.ts';
 import { locateRepository } from './repository.ts';
 import { record } from './record.ts';
-import { seedIndex } from './seed.ts';
+import { primeTrees, seedIndex } from './seed.ts';
 import type { Look } from './snapshot.ts';
 import { lookAround, snapshot } from './snapshot.ts';
 import { nulTerminated } from './stage.ts';
-import type { Suspects } from './suspects.ts';
-import { changedSuspects, forgetStat, notedSuspects, noteSuspects } from './suspects.ts';
+import type { Notes } from './suspects.ts';
+import { changedSuspects, forgetStat, readNotes, writeNotes } from './suspects.ts';
 import { readSubmodules } from './submodules.ts';
 import type { Session } from './user-state.ts';
 import { readUserState } from './user-state.ts';
@@ -77,7 +77,7 @@ async function attempt(
 ): Promise<Capture | null> {
   const index = scratchName(dir, 'index');
   const staged = scratchName(dir, 'staged');
-  const noted = await notedSuspects(dir);
+  const noted = await readNotes(dir);
   const session = { options, repository, config, dir, staged, signal };
   const git = privateGit(dir, repository, index, signal);
   try {
@@ -96,7 +96,7 @@ async function attempt(
 async function captureWith(
   session: Session,
   index: string,
-  noted: Suspects | null,
+  noted: Notes | null,
   git: GitOptions,
 ): Promise<Capture | null> {
   const { options, repository, dir } = session;
@@ -109,14 +109,16 @@ async function captureWith(
   const { policy } = options;
   const submodules = await readSubmodules(repository, dir, user.staged, policy, session.signal);
   const caps = { ...DEFAULT_CAPS, ...options.caps };
-  const taken = await snapshot(repository, dir, look, submodules, caps, git, () =>
-    reached(options, 'hashed'),
+  const taken = await snapshot(
+    { repository, dir, look, submodules, caps, knownTree: noted?.taken.tree ?? null },
+    git,
+    () => reached(options, 'hashed'),
   );
   await reached(options, 'indexed');
-  const result = await record(session, user, taken, git);
+  const result = await record(session, user, taken, noted?.taken ?? null, git);
   if (result === null) return null;
   await reached(options, 'committed');
-  await keep(dir, index, result.commit, look);
+  await keep(dir, index, result, look);
   await reached(options, 'kept');
   return result;
 }
@@ -125,7 +127,7 @@ async function captureWith(
 async function lookLater(
   session: Session,
   index: string,
-  noted: Suspects,
+  noted: Notes,
   git: GitOptions,
 ): Promise<Look> {
   await link(session.dir.index, index);
@@ -148,6 +150,7 @@ async function lookFirst(
 ): Promise<Look> {
   const { options, repository, dir, config, signal, staged } = session;
   const copyGit = privateGit(dir, repository, staged, signal);
+  if (head !== null) await primeTrees(dir, head, copyGit);
   await seedIndex(index, repository, dir, config, copyGit);
   await setPrivateHead(dir, head);
   await reached(options, 'seeded');
@@ -161,7 +164,8 @@ async function ignoredBefore(dir: PrivateDir): Promise<Buffer[]> {
 }
 
 /** Makes what was learnt the start of the next capture. */
-async function keep(dir: PrivateDir, index: string, commit: string, look: Look): Promise<void> {
+async function keep(dir: PrivateDir, index: string, result: Capture, look: Look): Promise<void> {
+  const { commit, tree, filesChanged } = result;
   const folders = look.scan.ignored.filter((path) => path.at(-1) === 0x2f);
   await ensureFile(ignoredFile(dir), nulTerminated(folders));
   await setPrivateHead(dir, commit);
@@ -169,6 +173,6 @@ async function keep(dir: PrivateDir, index: string, commit: string, look: Look):
   const kept = await stat(dir.index).catch(() => null);
   if (!written || written.ino === kept?.ino) return;
   // The notes go first: a kill between the two leaves an index without notes, which is not believed.
-  await noteSuspects(dir, index);
+  await writeNotes(dir, index, { commit, tree, filesChanged });
   await rename(index, dir.index);
 }

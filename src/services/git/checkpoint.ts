@@ -120,33 +120,28 @@ export async function readCheckpoint(
   commit: string,
   options: GitOptions,
 ): Promise<Checkpoint | null> {
-  const [top] = await readObjects([commit], options);
+  // Which parent is the index depends on whether HEAD was unborn: both are asked for, in one process.
+  const names = [1, 2].flatMap((n) => {
+    const state = `${commit}^${n}^${n}`;
+    return [`${commit}^${n}`, state, `${state}:${STATE.json}`];
+  });
+  const [top, ...rest] = await readObjects([commit, ...names], options);
   if (!top) return null;
   const { tree, parents, message } = parseCommit(top);
   const named = /^Defib-Head: (\S+)$/m.exec(message)?.[1];
   const head = named === 'unborn' ? null : (named ?? null);
   const [index = '', previous = null] = head === null ? parents : parents.slice(1);
-  if (named === undefined || !isOid(index) || (head !== null && parents[0] !== head)) {
+  const [indexBody, stateBody, json] = head === null ? rest.slice(0, 3) : rest.slice(3);
+  const complete = indexBody && stateBody && json && isOid(index);
+  if (named === undefined || !complete || (head !== null && parents[0] !== head)) {
     throw notACheckpoint();
   }
-  const stateAt = head === null ? `${index}^1` : `${index}^2`;
-  const found = await readObjects([index, stateAt, `${stateAt}:${STATE.json}`], options);
-  const [indexBody, stateBody, json] = found;
-  if (!indexBody || !stateBody || !json) throw notACheckpoint();
-  const indexCommit = parseCommit(indexBody);
+  const { tree: indexTree, parents: indexParents } = parseCommit(indexBody);
   const state = parseState(json);
   if (state.head !== head) throw notACheckpoint();
-  return {
-    commit,
-    tree,
-    head,
-    index,
-    previous,
-    state,
-    indexTree: indexCommit.tree,
-    stateCommit: indexCommit.parents.at(-1) ?? '',
-    stateTree: parseCommit(stateBody).tree,
-  };
+  const stateCommit = indexParents.at(-1) ?? '';
+  const { tree: stateTree } = parseCommit(stateBody);
+  return { commit, tree, head, index, indexTree, stateCommit, stateTree, previous, state };
 }
 
 function parseState(json: Buffer): CheckpointState {

@@ -1,6 +1,6 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { git } from './git.ts';
-import { exists } from './private-dir.ts';
 import type { ObjectFormat } from './private-dir.ts';
 import type { Repository } from './repository.ts';
 
@@ -19,10 +19,8 @@ export async function readConfig(
   signal: AbortSignal | undefined,
 ): Promise<RepositoryConfig> {
   const files = [join(repository.commonDir, 'config'), join(repository.gitDir, 'config.worktree')];
-  const entries: [string, string][] = [];
-  for (const file of files) {
-    if (await exists(file)) entries.push(...(await listConfig(file, signal)));
-  }
+  const entries: (readonly [string, string])[] = [];
+  for (const file of files) entries.push(...(await listCached(file, signal)));
   const values = new Map(entries);
   return {
     values,
@@ -30,6 +28,29 @@ export async function readConfig(
     objectFormat: values.get('extensions.objectformat') === 'sha256' ? 'sha256' : 'sha1',
     filters: entries.some(([key]) => key.startsWith('filter.')),
   };
+}
+
+type Entries = readonly (readonly [string, string])[];
+
+/*
+ * A configuration that did not change is not parsed again: that saves a child process per capture. What
+ * counts as a change includes the inode and the time of change, which no program can set.
+ */
+const parsed = new Map<string, { key: string; entries: Entries }>();
+const MAX_PARSED = 1000;
+
+async function listCached(file: string, signal: AbortSignal | undefined): Promise<Entries> {
+  const info = await stat(file, { bigint: true }).catch(() => null);
+  if (!info) return [];
+  const key = [info.dev, info.ino, info.size, info.mtimeNs, info.ctimeNs].join(':');
+  const known = parsed.get(file);
+  if (known?.key === key) return known.entries;
+  const entries = await listConfig(file, signal);
+  // The kernel's clock for files is coarse: what was written just now may be written again unnoticed.
+  const settled = BigInt(Date.now()) * 1_000_000n - info.ctimeNs > 1_000_000_000n;
+  if (parsed.size >= MAX_PARSED) parsed.clear();
+  if (settled) parsed.set(file, { key, entries });
+  return entries;
 }
 
 async function listConfig(

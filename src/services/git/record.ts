@@ -5,6 +5,7 @@ import { differences, missingObjects } from './differences.ts';
 import type { GitOptions } from './git.ts';
 import type { Snapshot } from './snapshot.ts';
 import { readSurroundings } from './surroundings.ts';
+import type { Taken } from './suspects.ts';
 import type { Session, UserState } from './user-state.ts';
 
 /**
@@ -17,6 +18,7 @@ export async function record(
   session: Session,
   user: UserState,
   taken: Snapshot,
+  last: Taken | null,
   git: GitOptions,
 ): Promise<Capture | null> {
   const { options, repository, config, dir } = session;
@@ -32,7 +34,9 @@ export async function record(
   const stateTree = await writeState(dir, state, files);
   const shared = { tree: taken.tree, indexTree: staged.tree, stateTree, head: head.oid };
   const same = previous !== null && isSame(previous, shared);
-  const changes = await differences(head.oid, taken.tree, dir.objectFormat, git);
+  const counted = same && last?.commit === previous.commit ? last.filesChanged : null;
+  const changes =
+    counted === null ? await differences(head.oid, taken.tree, dir.objectFormat, git) : [];
   if (!same && (await missingObjects(changes, git)).length > 0) return null;
   const warnings = [...user.warnings, ...taken.warnings];
   const { agentName, sessionId, number, now } = options;
@@ -54,7 +58,7 @@ export async function record(
     tree: taken.tree,
     indexTree: staged.tree,
     changed: !same,
-    filesChanged: changes.length,
+    filesChanged: counted ?? changes.length,
     notCaptured: taken.notCaptured,
     warnings,
     operation: operation?.kind ?? null,

@@ -37,6 +37,24 @@ export async function seedIndex(
   await removeSharedIndexes(dir);
 }
 
+/**
+ * Packs the trees of HEAD into the private store. Writers see that store alone (see `writing`), and would
+ * otherwise write every tree of the worktree again as a file of its own.
+ */
+export async function primeTrees(
+  dir: PrivateDir,
+  head: string,
+  options: GitOptions,
+): Promise<void> {
+  const args = ['pack-objects', '--revs', '--filter=blob:none', '--quiet', '--threads=2'];
+  await git([...args, join(dir.store, 'pack', 'pack')], {
+    ...options,
+    stdin: `${head}^{tree}\n`,
+    // A tree that is missing (a damaged or partial clone) only costs time later.
+    okCodes: [1, 128],
+  });
+}
+
 async function clearAssumeUnchanged(entries: IndexEntry[], options: GitOptions): Promise<void> {
   const flagged = entries.filter((entry) => entry.assumeValid && entry.stage === 0);
   if (flagged.length === 0) return;

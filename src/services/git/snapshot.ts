@@ -37,13 +37,19 @@ export async function lookAround(
   return { scan, odd };
 }
 
+export type SnapshotInput = {
+  repository: Repository;
+  dir: PrivateDir;
+  look: Look;
+  submodules: Submodules;
+  caps: SizeCaps;
+  /** Tree of the private index as it was before the look; null when that is not known. */
+  knownTree: string | null;
+};
+
 /** Brings the private index up to date with the worktree and writes its tree. */
 export async function snapshot(
-  repository: Repository,
-  dir: PrivateDir,
-  look: Look,
-  submodules: Submodules,
-  caps: SizeCaps,
+  { repository, dir, look, submodules, caps, knownTree }: SnapshotInput,
   options: GitOptions,
   onHashed: () => Promise<void>,
 ): Promise<Snapshot> {
@@ -58,15 +64,14 @@ export async function snapshot(
   const inner = await allNested(repository, dir, topmost(repositories), options);
   const nested = await vetPaths(worktree, onlyNew(inner.files, scan), caps, own.bytes);
   const write = writing(dir, options);
-  await removePaths([...scan.gone, ...own.gone, ...nested.gone], write);
-  const failed = await addPaths(
-    worktree,
-    [...own.add, ...nested.add, ...submodules.present],
-    write,
-  );
+  const gone = [...scan.gone, ...own.gone, ...nested.gone];
+  const add = [...own.add, ...nested.add, ...submodules.present];
+  await removePaths(gone, write);
+  const failed = await addPaths(worktree, add, write);
+  const unchanged = knownTree !== null && gone.length + add.length === 0;
   await onHashed();
   return {
-    tree: await gitText(['write-tree', '--missing-ok'], write),
+    tree: unchanged ? knownTree : await gitText(['write-tree', '--missing-ok'], write),
     emptyFolders: odd.emptyFolders.filter((p) => outside(p) && !links.has(key(p))),
     notCaptured: [
       ...own.notCaptured,

@@ -17,8 +17,10 @@ import { absolute } from './vet.ts';
  * again here, in nanoseconds.
  */
 
+const takenSchema = z.object({ commit: z.string(), tree: z.string(), filesChanged: z.number() });
 const notesSchema = z.object({
   writtenNs: z.string(),
+  taken: takenSchema,
   suspects: z.array(
     z.object({ path: z.string(), mode: z.number(), oid: z.string(), ctimeNs: z.string() }),
   ),
@@ -29,6 +31,9 @@ const TICK_NS = 20_000_000n;
 const SECOND_NS = 1_000_000_000n;
 
 export type Suspect = Pick<IndexEntry, 'path' | 'mode' | 'oid' | 'ctimeNs'>;
+/** The checkpoint that the private index describes. */
+export type Taken = z.infer<typeof takenSchema>;
+export type Notes = Suspects & { taken: Taken };
 /** Suspects, and the time at which their index was written. */
 export type Suspects = { writtenNs: bigint; suspects: readonly Suspect[] };
 
@@ -59,10 +64,10 @@ export async function forgetStat(entries: readonly Suspect[], options: GitOption
   await git(['update-index', '-z', '--index-info'], { ...options, stdin: Buffer.concat(lines) });
 }
 
-const suspectsFile = (dir: PrivateDir): string => join(dir.path, 'suspects.json');
+const notesFile = (dir: PrivateDir): string => join(dir.path, 'notes.json');
 
-/** Notes the suspects of the private index for the next capture. */
-export async function noteSuspects(dir: PrivateDir, index: string): Promise<void> {
+/** Notes for the next capture what the private index stands for, and its suspects. */
+export async function writeNotes(dir: PrivateDir, index: string, taken: Taken): Promise<void> {
   const { mtimeNs } = await stat(index, { bigint: true });
   const { entries } = await readIndex(await readFile(index), hashBytes(dir.objectFormat));
   const suspects = suspectsOf(entries, mtimeNs).map((entry) => ({
@@ -71,13 +76,13 @@ export async function noteSuspects(dir: PrivateDir, index: string): Promise<void
     oid: entry.oid,
     ctimeNs: String(entry.ctimeNs),
   }));
-  await writeFile(suspectsFile(dir), JSON.stringify({ writtenNs: String(mtimeNs), suspects }));
+  await writeFile(notesFile(dir), JSON.stringify({ writtenNs: String(mtimeNs), taken, suspects }));
 }
 
-/** What {@link noteSuspects} noted, or null when the notes do not belong to the private index. */
-export async function notedSuspects(dir: PrivateDir): Promise<Suspects | null> {
+/** What {@link writeNotes} noted, or null when the notes do not belong to the private index. */
+export async function readNotes(dir: PrivateDir): Promise<Notes | null> {
   const info = await stat(dir.index, { bigint: true }).catch(() => null);
-  const text = await readFile(suspectsFile(dir), 'utf8').catch(() => 'null');
+  const text = await readFile(notesFile(dir), 'utf8').catch(() => 'null');
   const parsed = notesSchema.safeParse(parseJson(text));
   if (!info || !parsed.success || parsed.data.writtenNs !== String(info.mtimeNs)) return null;
   const suspects = parsed.data.suspects.map((suspect) => ({
@@ -86,7 +91,7 @@ export async function notedSuspects(dir: PrivateDir): Promise<Suspects | null> {
     oid: suspect.oid,
     ctimeNs: BigInt(suspect.ctimeNs),
   }));
-  return { writtenNs: info.mtimeNs, suspects };
+  return { writtenNs: info.mtimeNs, suspects, taken: parsed.data.taken };
 }
 
 function parseJson(text: string): unknown {

@@ -37,24 +37,22 @@ export type UserState = {
 const TRIES = 3;
 
 /**
- * Reads HEAD, index and operation so that they belong together: when HEAD or the index moved in
- * between (the agent commits), all are read again.
+ * Reads HEAD, index and operation so that they belong together: when the index was written in between
+ * (git does so with every commit, switch or merge), all are read again.
  */
 export async function readUserState(session: Session): Promise<UserState> {
   const { repository, signal } = session;
-  const previous = await readPrevious(session);
   for (let n = 1; ; n += 1) {
     const key = await indexKey(repository);
-    const [head, staged, operation] = await Promise.all([
+    const [previous, head, staged, operation] = await Promise.all([
+      readPrevious(session),
       readHead(repository, signal),
       readIndexState(session, key),
       readOperation(repository, stagedGit(session)),
     ]);
-    const steady = (await indexKey(repository)) === key && (await sameHead(session, head));
+    const steady = (await indexKey(repository)) === key;
     if (steady || n === TRIES) {
-      const warnings = steady
-        ? []
-        : ['HEAD or the index kept changing; the staged part may be older.'];
+      const warnings = steady ? [] : ['The index kept changing; the staged part may be older.'];
       if (session.options.previous !== null && !previous) {
         warnings.push('The previous checkpoint is gone; this one starts a new chain.');
       }
@@ -65,11 +63,6 @@ export async function readUserState(session: Session): Promise<UserState> {
 
 function stagedGit({ dir, repository, staged, signal }: Session): GitOptions {
   return privateGit(dir, repository, staged, signal);
-}
-
-async function sameHead({ repository, signal }: Session, head: Head): Promise<boolean> {
-  const now = await readHead(repository, signal);
-  return now.oid === head.oid && now.branch === head.branch;
 }
 
 async function readIndexState(session: Session, key: string): Promise<Staged> {
