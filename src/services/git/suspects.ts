@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { GitOptions } from './git.ts';
 import { git } from './git.ts';
 import type { IndexEntry } from './index-file.ts';
-import { GITLINK, readIndex } from './index-file.ts';
+import { GITLINK, readIndexSince } from './index-file.ts';
 import type { PrivateDir } from './private-dir.ts';
 import { hashBytes } from './private-dir.ts';
 import { infoLine } from './user-index.ts';
@@ -69,7 +69,9 @@ const notesFile = (dir: PrivateDir): string => join(dir.path, 'notes.json');
 /** Notes for the next capture what the private index stands for, and its suspects. */
 export async function writeNotes(dir: PrivateDir, index: string, taken: Taken): Promise<void> {
   const { mtimeNs } = await stat(index, { bigint: true });
-  const { entries } = await readIndex(await readFile(index), hashBytes(dir.objectFormat));
+  const second = Number(mtimeNs / SECOND_NS);
+  const bytes = hashBytes(dir.objectFormat);
+  const entries = await readIndexSince(await readFile(index), bytes, second);
   const suspects = suspectsOf(entries, mtimeNs).map((entry) => ({
     path: entry.path.toString('base64'),
     mode: entry.mode,
