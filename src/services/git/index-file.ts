@@ -10,8 +10,9 @@ export type IndexEntry = {
   path: Buffer;
   mode: number;
   oid: string;
-  /** Change time of the file when the entry was last seen clean, nanoseconds since 1970. */
-  ctimeNs: bigint;
+  /** Change time of the file when the entry was last seen clean: seconds since 1970, and nanoseconds. */
+  ctimeSec: number;
+  ctimeNsec: number;
   /** File size in bytes when the entry was last seen clean, modulo 2^32. */
   size: number;
   stage: number;
@@ -30,7 +31,7 @@ export type IndexFile = {
 export const GITLINK = 0o160000;
 export const SPARSE_DIR = 0o040000;
 
-const ENTRIES_PER_TURN = 10_000;
+const ENTRIES_PER_TURN = 2_000;
 
 /** Parses an index; `hashBytes` is 20 for SHA-1 and 32 for SHA-256. Yields to the event loop as it goes. */
 export async function readIndex(buffer: Buffer, hashBytes: number): Promise<IndexFile> {
@@ -63,7 +64,7 @@ export async function readIndexSince(
   const version = buffer.length > 12 ? buffer.readUInt32BE(4) : 0;
   if (version !== 2 && version !== 3) {
     const { entries } = await readIndex(buffer, hashBytes);
-    return entries.filter((entry) => entry.ctimeNs >= BigInt(second) * 1_000_000_000n);
+    return entries.filter((entry) => entry.ctimeSec >= second);
   }
   const found: IndexEntry[] = [];
   const count = buffer.readUInt32BE(8);
@@ -100,7 +101,8 @@ function readEntry(
     path,
     mode: buffer.readUInt32BE(at + 24),
     oid: buffer.toString('hex', at + 40, flagsAt),
-    ctimeNs: BigInt(buffer.readUInt32BE(at)) * 1_000_000_000n + BigInt(buffer.readUInt32BE(at + 4)),
+    ctimeSec: buffer.readUInt32BE(at),
+    ctimeNsec: buffer.readUInt32BE(at + 4),
     size: buffer.readUInt32BE(at + 36),
     stage: (flags >> 12) & 3,
     assumeValid: (flags & 0x8000) !== 0,

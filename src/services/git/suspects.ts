@@ -30,7 +30,7 @@ const notesSchema = z.object({
 const TICK_NS = 20_000_000n;
 const SECOND_NS = 1_000_000_000n;
 
-export type Suspect = Pick<IndexEntry, 'path' | 'mode' | 'oid' | 'ctimeNs'>;
+export type Suspect = Pick<IndexEntry, 'path' | 'mode' | 'oid'> & { ctimeNs: bigint };
 /** The checkpoint that the private index describes. */
 export type Taken = z.infer<typeof takenSchema>;
 export type Notes = Suspects & { taken: Taken };
@@ -38,9 +38,15 @@ export type Notes = Suspects & { taken: Taken };
 export type Suspects = { writtenNs: bigint; suspects: readonly Suspect[] };
 
 /** Entries recorded in the very second in which the index file was written. */
-export function suspectsOf(entries: readonly IndexEntry[], writtenNs: bigint): IndexEntry[] {
-  const second = writtenNs - (writtenNs % SECOND_NS);
-  return entries.filter((e) => e.ctimeNs >= second && e.stage === 0 && e.mode !== GITLINK);
+export function suspectsOf(entries: readonly IndexEntry[], writtenNs: bigint): Suspect[] {
+  const second = Number(writtenNs / SECOND_NS);
+  const young = entries.filter(
+    (entry) => entry.ctimeSec >= second && entry.stage === 0 && entry.mode !== GITLINK,
+  );
+  return young.map(({ path, mode, oid, ctimeSec, ctimeNsec }) => {
+    const ctimeNs = BigInt(ctimeSec) * SECOND_NS + BigInt(ctimeNsec);
+    return { path, mode, oid, ctimeNs };
+  });
 }
 
 /** Suspects whose file is no longer, or not certainly, the one that was recorded. */
@@ -58,7 +64,10 @@ export async function changedSuspects(
 }
 
 /** Makes git read the files of these entries again, by forgetting the recorded stat data. */
-export async function forgetStat(entries: readonly Suspect[], options: GitOptions): Promise<void> {
+export async function forgetStat(
+  entries: readonly Pick<Suspect, 'path' | 'mode' | 'oid'>[],
+  options: GitOptions,
+): Promise<void> {
   if (entries.length === 0) return;
   const lines = entries.map((entry) => infoLine(entry.mode, entry.oid, 0, entry.path));
   await git(['update-index', '-z', '--index-info'], { ...options, stdin: Buffer.concat(lines) });
