@@ -5,7 +5,7 @@ import type { ObjectFormat } from './private-dir.ts';
 /** One path that differs between two trees. `oid` is null where it is gone or is a submodule. */
 export type Difference = { path: Buffer; status: string; mode: string; oid: string | null };
 
-const EMPTY_TREE: Record<ObjectFormat, string> = {
+export const EMPTY_TREE: Record<ObjectFormat, string> = {
   sha1: '4b825dc642cb6eb9a060e54bf8d69288fbee4904',
   sha256: '6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321',
 };
