@@ -34,7 +34,8 @@ export async function seedIndex(
   const doubtful = await doubtfulEntries(copy.parsed.entries, repository, config, seeded);
   await forgetStat(doubtful, seeded);
   const written = await stat(join(repository.gitDir, 'index'), { bigint: true });
-  const writtenNs = written.mtimeNs;
+  // Whoever set the time of the index by hand cannot have set its time of change.
+  const writtenNs = written.mtimeNs < written.ctimeNs ? written.mtimeNs : written.ctimeNs;
   const suspects = suspectsOf(copy.parsed.entries, writtenNs);
   await forgetStat(await changedSuspects(repository.worktree, { suspects, writtenNs }), seeded);
   await removeSharedIndexes(dir);
