@@ -13,6 +13,7 @@ export type IndexEntry = {
   /** Change time of the file when the entry was last seen clean: seconds since 1970, and nanoseconds. */
   ctimeSec: number;
   ctimeNsec: number;
+  mtimeSec: number;
   /** File size in bytes when the entry was last seen clean, modulo 2^32. */
   size: number;
   stage: number;
@@ -103,6 +104,7 @@ function readEntry(
     oid: buffer.toString('hex', at + 40, flagsAt),
     ctimeSec: buffer.readUInt32BE(at),
     ctimeNsec: buffer.readUInt32BE(at + 4),
+    mtimeSec: buffer.readUInt32BE(at + 8),
     size: buffer.readUInt32BE(at + 36),
     stage: (flags >> 12) & 3,
     assumeValid: (flags & 0x8000) !== 0,

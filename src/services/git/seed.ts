@@ -1,5 +1,6 @@
 import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { noteConversions } from './conversions.ts';
 import type { GitOptions } from './git.ts';
 import { git } from './git.ts';
 import { readHead } from './head.ts';
@@ -32,6 +33,7 @@ export async function seedIndex(
   await git(['update-index', '--index-version', '2'], seeded);
   await clearAssumeUnchanged(copy.parsed.entries, seeded);
   const doubtful = await doubtfulEntries(copy.parsed.entries, repository, config, seeded);
+  if (doubtful.length > 0) await noteConversions(dir);
   await forgetStat(doubtful, seeded);
   const written = await stat(join(repository.gitDir, 'index'), { bigint: true });
   // Whoever set the time of the index by hand cannot have set its time of change.

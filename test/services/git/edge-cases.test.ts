@@ -256,6 +256,11 @@ test('only autocrlf: clean files are saved byte for byte, and the status stays t
   userGit(box.repo, ['update-index', '--refresh', '--force-write-index']);
   const saved = await captureIn(box);
   expect(showFile(box, saved.commit, 'crlf.txt').toString()).toBe('one\r\ntwo\r\n');
+  expect(saved.filesChanged).toBe(0);
+  put(box.repo, 'crlf.txt', 'one\r\nthree\r\n');
+  const next = await captureIn(box, { number: 2, previous: saved.commit });
+  expect(next.filesChanged).toBe(1);
+  put(box.repo, 'crlf.txt', 'one\r\ntwo\r\n');
   const { worktree } = await restoreFrom(box, saved.commit);
   expect(filesOf(worktree)).toEqual(filesOf(box.repo));
   expect(standOf(worktree)).toEqual(standOf(box.repo));
