@@ -49,14 +49,16 @@ describe('GET /metrics', () => {
 
   it('tells how many runs are queued and how many callers are held open', async () => {
     const token = await service.agentToken('builder');
-    const beat = (prefer: string) =>
-      service.call('POST', '/api/agents/builder/heartbeat', { token, headers: { Prefer: prefer } });
-    await beat('respond-async');
-    const held = [beat('wait=20'), beat('wait=20')];
+    const beat = (headers: Record<string, string>) =>
+      service.call('POST', '/api/agents/builder/heartbeat', { token, headers });
+    await beat({ Prefer: 'respond-async' });
+    // Two that wait for one run.
+    const same = { Prefer: 'wait=20', 'Idempotency-Key': 'same' };
+    const held = [beat(same), beat(same)];
     const waiters = () => service.started.deps.waiters.count();
     await until('both callers are held open', () => waiters() === 2);
     const { text } = await scrape(service);
-    expect(valueOf(text, 'defib_runs_queued')).toBe(3);
+    expect(valueOf(text, 'defib_runs_queued')).toBe(2);
     expect(valueOf(text, 'defib_waiters')).toBe(2);
 
     service.started.deps.waiters.close();
