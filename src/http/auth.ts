@@ -29,10 +29,15 @@ export function assertOperator(principal: Principal): void {
   }
 }
 
-/** An agent acts for itself; an operator for any agent. */
+/** An agent acts for itself, an operator for any agent; a session's token for neither. */
+export function mayActFor(principal: Principal, agentName: string): boolean {
+  if (principal.scope === 'operator') return true;
+  return principal.scope === 'agent' && principal.agentName === agentName;
+}
+
+/** @throws AppError `forbidden` */
 export function assertMayActFor(principal: Principal, agentName: string): void {
-  if (principal.scope === 'operator') return;
-  if (principal.scope === 'agent' && principal.agentName === agentName) return;
+  if (mayActFor(principal, agentName)) return;
   throw new AppError(
     'forbidden',
     `This token is not for the agent "${agentName}". Use that agent's own token.`,
