@@ -8,6 +8,7 @@ import { postgresTransport, redisTransport } from './jobs/wake-transports.ts';
 import type { Config } from './config.ts';
 import { type Db, openDb, openPool } from './db/connect.ts';
 import type { Log } from './log.ts';
+import { defaultSessionSettings, type SessionSettings } from './services/sessions/settings.ts';
 import { type RunWaiters, createRunWaiters } from './services/runs/waiters.ts';
 
 /** What every process opens: plain values, passed as arguments, closed in reverse. */
@@ -20,6 +21,7 @@ export type Deps = {
   queues: Queues;
   waiters: RunWaiters;
   wakeups: Wakeups;
+  sessionSettings: SessionSettings;
   close(): Promise<void>;
 };
 
@@ -66,7 +68,17 @@ export async function openDeps(config: Config, log: Log, databaseUrl: string): P
     await closeQueues(queues, backend);
     await db.destroy();
   };
-  return { config, log, instance, db, queues, waiters, wakeups, close };
+  return {
+    config,
+    log,
+    instance,
+    db,
+    queues,
+    waiters,
+    wakeups,
+    sessionSettings: defaultSessionSettings,
+    close,
+  };
 }
 
 function openTransport(

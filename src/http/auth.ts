@@ -39,6 +39,34 @@ export function assertMayActFor(principal: Principal, agentName: string): void {
   );
 }
 
+/** What a session does, only its own token may do; some of it an operator may do too. */
+export function assertSession(
+  principal: Principal,
+  sessionId: string,
+  { orOperator = false }: { orOperator?: boolean } = {},
+): void {
+  if (principal.scope === 'session' && principal.sessionId === sessionId) return;
+  if (orOperator && principal.scope === 'operator') return;
+  throw new AppError(
+    'forbidden',
+    'This needs the token of that session, as it was given when the session was started or claimed.',
+  );
+}
+
+/** Another agent's session looks like one that does not exist. */
+export function assertMayReadSession(principal: Principal, agentName: string): void {
+  if (principal.scope === 'operator' || principal.agentName === agentName) return;
+  throw new AppError('not_found', 'There is no such session for this agent.');
+}
+
+/** Whose items a list shows: an agent asks for its own without saying so. */
+export function visibleAgent(principal: Principal, asked: string | undefined): string | undefined {
+  if (principal.scope === 'operator') return asked;
+  const own = principal.agentName ?? '';
+  if (asked !== undefined && asked !== own) assertMayActFor(principal, asked);
+  return own;
+}
+
 /** For a browser, which cannot send a bearer token: the operator token as the password. */
 export function operatorForBrowser(authenticate: Authenticate): MiddlewareHandler<AppEnv> {
   return async (c, next) => {

@@ -4,7 +4,7 @@ import { AppError } from '../../errors.ts';
 import { getRun, listRunsFor } from '../../services/runs/read.ts';
 import { toRunView } from '../../services/runs/view.ts';
 import type { Principal } from '../../services/tokens/authenticate.ts';
-import { assertMayActFor } from '../auth.ts';
+import { visibleAgent } from '../auth.ts';
 import { parsePrefer } from '../prefer.ts';
 import { clientGone } from '../request.ts';
 import {
@@ -80,14 +80,6 @@ export function runRoutes(deps: Deps) {
       }
       return c.json(toRunView(run), 200);
     });
-}
-
-/** Whose runs a list shows: an agent asks for its own without saying so. */
-function visibleAgent(principal: Principal, asked: string | undefined): string | undefined {
-  if (principal.scope === 'operator') return asked;
-  const own = principal.agentName ?? '';
-  assertMayActFor(principal, asked ?? own);
-  return own;
 }
 
 /** Another agent's run looks like one that does not exist. */
