@@ -68,6 +68,7 @@ function openWorkers(deps: Deps): Workers {
       claims,
       heartbeat,
       runRetentionDays: config.runRetentionDays,
+      sessionSettings: deps.sessionSettings,
     },
     log,
     concurrency: config.workerConcurrency,
