@@ -153,3 +153,62 @@ export async function endSession(
     .returningAll()
     .executeTakeFirst();
 }
+
+/**
+ * Tells live sessions of an agent whose issue was closed upstream to cancel, once each. Returns every
+ * directive that waits for a live session of the agent.
+ */
+export async function directSessions(
+  db: Db,
+  agentId: string,
+): Promise<
+  { id: string; directive: Session['directive']; issueUrl: string | null; fresh: boolean }[]
+> {
+  const directive = { type: 'cancel', reason: 'the issue was closed upstream' };
+  const { rows } = await sql<{
+    id: string;
+    directive: Session['directive'];
+    issueUrl: string | null;
+    fresh: boolean;
+  }>`
+    WITH cancelled AS (
+      UPDATE sessions SET directive = ${JSON.stringify(directive)}::jsonb
+      FROM issues
+      WHERE sessions.agent_id = ${agentId} AND sessions.ended_at IS NULL
+        AND sessions.directive IS NULL
+        AND lower(issues.url) = lower(sessions.issue_url) AND issues.state = 'closed'
+      RETURNING sessions.id, sessions.directive, sessions.issue_url AS "issueUrl", true AS fresh
+    )
+    SELECT * FROM cancelled
+    UNION ALL
+    SELECT id, directive, issue_url, false FROM sessions
+    WHERE agent_id = ${agentId} AND ended_at IS NULL AND directive IS NOT NULL
+    ORDER BY id`.execute(db);
+  return rows;
+}
+
+export type SessionNews = { timedOut: number; resumed: number; needsAttention: string[] };
+
+/**
+ * What became of an agent's sessions since its last finished heartbeat; and for a day, those that a
+ * person must look at.
+ */
+export async function readSessionNews(db: Db, agentId: string): Promise<SessionNews> {
+  const { rows } = await sql<SessionNews>`
+    WITH last AS (
+      SELECT coalesce(max(started_at), '-infinity') AS at FROM (
+        SELECT started_at FROM runs
+        WHERE agent_id = ${agentId} AND kind = 'heartbeat' AND finished_at IS NOT NULL
+        ORDER BY id DESC LIMIT 1) AS run
+    )
+    SELECT
+      count(*) FILTER (WHERE ended_at > last.at AND status = 'timed_out') AS "timedOut",
+      count(*) FILTER (WHERE created_at > last.at AND resumed_from IS NOT NULL) AS resumed,
+      coalesce(jsonb_agg(sessions.id ORDER BY sessions.id) 
+        FILTER (WHERE needs_attention AND ended_at > now() - interval '1 day'), '[]')
+        AS "needsAttention"
+    FROM sessions, last
+    WHERE agent_id = ${agentId}
+      AND (ended_at IS NULL OR ended_at > last.at OR ended_at > now() - interval '1 day')`.execute(db);
+  return rows[0] ?? { timedOut: 0, resumed: 0, needsAttention: [] };
+}
