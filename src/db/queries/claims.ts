@@ -27,6 +27,7 @@ export type ClaimRow = {
   live: boolean;
   /** The id of the agent that holds the issue by an open claim, be it this one or another. */
   heldBy: string | null;
+  /** When it was claimed, or when the session that claimed it ended. */
   claimedAt: Date;
   /** When a change upstream was last seen. */
   changedAt: Date;
@@ -49,7 +50,9 @@ export async function listClaims(db: Db, agentId: string): Promise<ClaimRow[]> {
       issues.vanished_at IS NOT NULL AS vanished, issue_claims.source,
       issue_claims.released_at IS NOT NULL AS released, ${hasLiveSession} AS live,
       holder.agent_id AS "heldBy",
-      issue_claims.claimed_at AS "claimedAt", issues.changed_at AS "changedAt",
+      greatest(issue_claims.claimed_at,
+        (SELECT ended_at FROM sessions WHERE sessions.id = issue_claims.session_id)
+      ) AS "claimedAt", issues.changed_at AS "changedAt",
       repos.pass_started_at AS "passStartedAt", issues.labels_written_at AS "labelsWrittenAt",
       repos.label_failure_text AS "labelFailureText",
       coalesce(repos.label_next_attempt_at > now(), false) AS "labelsBlocked",

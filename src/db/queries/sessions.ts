@@ -209,6 +209,8 @@ export async function readSessionNews(db: Db, agentId: string): Promise<SessionN
         AS "needsAttention"
     FROM sessions, last
     WHERE agent_id = ${agentId}
-      AND (ended_at IS NULL OR ended_at > last.at OR ended_at > now() - interval '1 day')`.execute(db);
+      AND (ended_at IS NULL OR ended_at > last.at OR ended_at > now() - interval '1 day')`.execute(
+    db,
+  );
   return rows[0] ?? { timedOut: 0, resumed: 0, needsAttention: [] };
 }
