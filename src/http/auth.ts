@@ -29,10 +29,15 @@ export function assertOperator(principal: Principal): void {
   }
 }
 
-/** An agent acts for itself; an operator for any agent. */
+/** An agent acts for itself, an operator for any agent; a session's token for neither. */
+export function mayActFor(principal: Principal, agentName: string): boolean {
+  if (principal.scope === 'operator') return true;
+  return principal.scope === 'agent' && principal.agentName === agentName;
+}
+
+/** @throws AppError `forbidden` */
 export function assertMayActFor(principal: Principal, agentName: string): void {
-  if (principal.scope === 'operator') return;
-  if (principal.scope === 'agent' && principal.agentName === agentName) return;
+  if (mayActFor(principal, agentName)) return;
   throw new AppError(
     'forbidden',
     `This token is not for the agent "${agentName}". Use that agent's own token.`,
@@ -53,17 +58,20 @@ export function assertSession(
   );
 }
 
-/** Another agent's session looks like one that does not exist. */
-export function assertMayReadSession(principal: Principal, agentName: string): void {
-  if (principal.scope === 'operator' || principal.agentName === agentName) return;
-  throw new AppError('not_found', 'There is no such session for this agent.');
+/** A session is read by its own token, its agent and operators; for others it does not exist. */
+export function mayReadSession(
+  principal: Principal,
+  session: { id: string; agent_name: string },
+): boolean {
+  if (principal.scope === 'session') return principal.sessionId === session.id;
+  return mayActFor(principal, session.agent_name);
 }
 
 /** Whose items a list shows: an agent asks for its own without saying so. */
 export function visibleAgent(principal: Principal, asked: string | undefined): string | undefined {
   if (principal.scope === 'operator') return asked;
   const own = principal.agentName ?? '';
-  if (asked !== undefined && asked !== own) assertMayActFor(principal, asked);
+  assertMayActFor(principal, asked ?? own);
   return own;
 }
 

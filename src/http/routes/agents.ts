@@ -78,7 +78,7 @@ const put = createRoute({
         .openapi('PutAgent'),
     ),
   },
-  responses: { 200: json(agentSchema, 'The agent'), ...problems(400, 409) },
+  responses: { 200: json(agentSchema, 'The agent'), ...problems(400, 409, 413) },
 });
 
 const get = createRoute({
@@ -99,7 +99,7 @@ const list = createRoute({
   tags: ['Agents'],
   summary: 'List agents, newest first',
   security: bearer,
-  request: { query: z.object(pageQuery) },
+  request: { query: z.strictObject(pageQuery) },
   responses: { 200: json(pageOf(agentSchema), 'A page of agents'), ...problems() },
 });
 

@@ -4,10 +4,15 @@ import { beat } from '../../services/sessions/beat.ts';
 import { claimPending } from '../../services/sessions/claim.ts';
 import { continuationOf } from '../../services/sessions/continuation.ts';
 import { finishSession, interruptSession } from '../../services/sessions/end.ts';
-import { getSession, listSessionViews, withAttempts } from '../../services/sessions/read.ts';
+import {
+  getSession,
+  listSessionViews,
+  noSuchSession,
+  withAttempts,
+} from '../../services/sessions/read.ts';
 import { startSession } from '../../services/sessions/start.ts';
 import { toSessionView } from '../../services/sessions/view.ts';
-import { assertMayActFor, assertMayReadSession, assertSession, visibleAgent } from '../auth.ts';
+import { assertMayActFor, assertSession, mayReadSession, visibleAgent } from '../auth.ts';
 import {
   agentNameParam,
   agentNameSchema,
@@ -171,7 +176,7 @@ export function sessionRoutes(deps: Deps) {
     })
     .openapi(get, async (c) => {
       const session = await getSession(db, c.req.valid('param').id);
-      assertMayReadSession(c.get('principal'), session.agent_name);
+      if (!mayReadSession(c.get('principal'), session)) throw noSuchSession(session.id);
       return c.json(await withAttempts(db, session), 200);
     })
     .openapi(light, async (c) => {
@@ -192,7 +197,7 @@ export function sessionRoutes(deps: Deps) {
     })
     .openapi(continuation, async (c) => {
       const session = await getSession(db, c.req.valid('param').id);
-      assertMayReadSession(c.get('principal'), session.agent_name);
+      if (!mayReadSession(c.get('principal'), session)) throw noSuchSession(session.id);
       const text = await continuationOf(db, session);
       if (c.req.header('accept')?.includes('application/json')) {
         return c.json({ continuation: text }, 200);

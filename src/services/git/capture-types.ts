@@ -53,7 +53,7 @@ export type Capture = {
   tree: string;
   indexTree: string;
   changed: boolean;
-  /** Paths that differ from HEAD. */
+  /** Paths that differ from HEAD, without those that only git's conversions make differ. */
   filesChanged: number;
   notCaptured: NotCaptured[];
   warnings: string[];

@@ -100,6 +100,7 @@ async function captureWith(
   git: GitOptions,
 ): Promise<Capture | null> {
   const { options, repository, dir } = session;
+  if (!noted) await primeTrees(dir, repository, git);
   const [user, early] = noted
     ? await Promise.all([readUserState(session), lookLater(session, index, noted, git)])
     : [await readUserState(session), null];
@@ -150,7 +151,6 @@ async function lookFirst(
 ): Promise<Look> {
   const { options, repository, dir, config, signal, staged } = session;
   const copyGit = privateGit(dir, repository, staged, signal);
-  if (head !== null) await primeTrees(dir, head, copyGit);
   await seedIndex(index, repository, dir, config, copyGit);
   await setPrivateHead(dir, head);
   await reached(options, 'seeded');

@@ -3,9 +3,15 @@ import { git, splitNul } from './git.ts';
 import type { ObjectFormat } from './private-dir.ts';
 
 /** One path that differs between two trees. `oid` is null where it is gone or is a submodule. */
-export type Difference = { path: Buffer; status: string; mode: string; oid: string | null };
+export type Difference = {
+  path: Buffer;
+  status: string;
+  mode: string;
+  oldOid: string;
+  oid: string | null;
+};
 
-const EMPTY_TREE: Record<ObjectFormat, string> = {
+export const EMPTY_TREE: Record<ObjectFormat, string> = {
   sha1: '4b825dc642cb6eb9a060e54bf8d69288fbee4904',
   sha256: '6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321',
 };
@@ -33,9 +39,10 @@ export async function differences(
   const records = splitNul(stdout);
   const found: Difference[] = [];
   for (let n = 0; n + 1 < records.length; n += 2) {
-    const [, mode = '', , oid = '', status = ''] = records[n]?.toString('latin1').split(' ') ?? [];
+    const [, mode = '', oldOid = '', oid = '', status = ''] =
+      records[n]?.toString('latin1').split(' ') ?? [];
     const object = mode === '000000' || mode === '160000' ? null : oid;
-    found.push({ path: records[n + 1] ?? Buffer.alloc(0), status, mode, oid: object });
+    found.push({ path: records[n + 1] ?? Buffer.alloc(0), status, mode, oldOid, oid: object });
   }
   return found;
 }

@@ -35,8 +35,7 @@ export const hashBytes = (format: ObjectFormat): number => (format === 'sha256' 
  * Attributes here win over every other source. With all conversions off, git sees the bytes that are on
  * disk; filters are not configured either, so none could run.
  */
-const RAW_ATTRIBUTES =
-  '* -text -eol -crlf -filter -ident -working-tree-encoding -diff -merge -export-subst\n';
+const RAW_ATTRIBUTES = '* -text -eol -crlf -filter -ident -working-tree-encoding !diff\n';
 
 function configText(format: ObjectFormat): string {
   const version = format === 'sha256' ? 1 : 0;

@@ -1,6 +1,7 @@
 import type { Capture } from './capture-types.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { writeCheckpoint, writeState } from './checkpoint.ts';
+import { withoutConversions } from './conversions.ts';
 import { differences, missingObjects } from './differences.ts';
 import type { GitOptions } from './git.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -38,6 +39,7 @@ export async function record(
   const changes =
     counted === null ? await differences(head.oid, taken.tree, dir.objectFormat, git) : [];
   if (!same && (await missingObjects(changes, git)).length > 0) return null;
+  const filesChanged = counted ?? (await withoutConversions(changes, repository, dir)).length;
   const warnings = [...user.warnings, ...taken.warnings];
   const { agentName, sessionId, number, now } = options;
   const commit = same
@@ -58,7 +60,7 @@ export async function record(
     tree: taken.tree,
     indexTree: staged.tree,
     changed: !same,
-    filesChanged: counted ?? changes.length,
+    filesChanged,
     notCaptured: taken.notCaptured,
     warnings,
     operation: operation?.kind ?? null,

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { GitOptions } from './git.ts';
 import { git } from './git.ts';
 import type { IndexEntry } from './index-file.ts';
-import { GITLINK, readIndex } from './index-file.ts';
+import { GITLINK, readIndexSince } from './index-file.ts';
 import type { PrivateDir } from './private-dir.ts';
 import { hashBytes } from './private-dir.ts';
 import { infoLine } from './user-index.ts';
@@ -30,7 +30,7 @@ const notesSchema = z.object({
 const TICK_NS = 20_000_000n;
 const SECOND_NS = 1_000_000_000n;
 
-export type Suspect = Pick<IndexEntry, 'path' | 'mode' | 'oid' | 'ctimeNs'>;
+export type Suspect = Pick<IndexEntry, 'path' | 'mode' | 'oid'> & { ctimeNs: bigint };
 /** The checkpoint that the private index describes. */
 export type Taken = z.infer<typeof takenSchema>;
 export type Notes = Suspects & { taken: Taken };
@@ -38,9 +38,15 @@ export type Notes = Suspects & { taken: Taken };
 export type Suspects = { writtenNs: bigint; suspects: readonly Suspect[] };
 
 /** Entries recorded in the very second in which the index file was written. */
-export function suspectsOf(entries: readonly IndexEntry[], writtenNs: bigint): IndexEntry[] {
-  const second = writtenNs - (writtenNs % SECOND_NS);
-  return entries.filter((e) => e.ctimeNs >= second && e.stage === 0 && e.mode !== GITLINK);
+export function suspectsOf(entries: readonly IndexEntry[], writtenNs: bigint): Suspect[] {
+  const second = Number(writtenNs / SECOND_NS);
+  const young = entries.filter(
+    (entry) => entry.ctimeSec >= second && entry.stage === 0 && entry.mode !== GITLINK,
+  );
+  return young.map(({ path, mode, oid, ctimeSec, ctimeNsec }) => {
+    const ctimeNs = BigInt(ctimeSec) * SECOND_NS + BigInt(ctimeNsec);
+    return { path, mode, oid, ctimeNs };
+  });
 }
 
 /** Suspects whose file is no longer, or not certainly, the one that was recorded. */
@@ -58,7 +64,10 @@ export async function changedSuspects(
 }
 
 /** Makes git read the files of these entries again, by forgetting the recorded stat data. */
-export async function forgetStat(entries: readonly Suspect[], options: GitOptions): Promise<void> {
+export async function forgetStat(
+  entries: readonly Pick<Suspect, 'path' | 'mode' | 'oid'>[],
+  options: GitOptions,
+): Promise<void> {
   if (entries.length === 0) return;
   const lines = entries.map((entry) => infoLine(entry.mode, entry.oid, 0, entry.path));
   await git(['update-index', '-z', '--index-info'], { ...options, stdin: Buffer.concat(lines) });
@@ -69,7 +78,9 @@ const notesFile = (dir: PrivateDir): string => join(dir.path, 'notes.json');
 /** Notes for the next capture what the private index stands for, and its suspects. */
 export async function writeNotes(dir: PrivateDir, index: string, taken: Taken): Promise<void> {
   const { mtimeNs } = await stat(index, { bigint: true });
-  const { entries } = await readIndex(await readFile(index), hashBytes(dir.objectFormat));
+  const second = Number(mtimeNs / SECOND_NS);
+  const bytes = hashBytes(dir.objectFormat);
+  const entries = await readIndexSince(await readFile(index), bytes, second);
   const suspects = suspectsOf(entries, mtimeNs).map((entry) => ({
     path: entry.path.toString('base64'),
     mode: entry.mode,

@@ -14,8 +14,11 @@ import { type SessionView, toSessionView } from './view.ts';
 export async function getSession(db: Db, id: string): Promise<Session> {
   const session = await findSession(db, id);
   if (session) return session;
-  throw new AppError('not_found', `There is no session ${id}.`);
+  throw noSuchSession(id);
 }
+
+export const noSuchSession = (id: string): AppError =>
+  new AppError('not_found', `There is no session ${id} that this token may see.`);
 
 export type SessionWithAttempts = SessionView & {
   /** Every attempt of the chain, first to last, this one included. */

@@ -73,6 +73,23 @@ test('an unchanged worktree makes no new commit; a commit by the agent does', as
   expect(after).toMatchObject({ changed: true, tree: first.tree, head, filesChanged: 0 });
 });
 
+test('a move of HEAD, of the branch or of the index alone makes a new checkpoint', async () => {
+  const box = seeded();
+  let last = await captureIn(box);
+  const moves = [
+    ['commit', '--quiet', '--allow-empty', '-m', 'empty'],
+    ['branch', '-m', 'renamed'],
+    ['rm', '--quiet', '--cached', 'a.txt'],
+    ['update-index', '--assume-unchanged', 'run.sh'],
+  ];
+  for (const move of moves) {
+    userGit(box.repo, move);
+    const next = await captureIn(box, { number: 2, previous: last.commit });
+    expect(next, move.join(' ')).toMatchObject({ changed: true, tree: last.tree });
+    last = next;
+  }
+});
+
 test('follows the agent through commits, a rebase and a switch of branch', async () => {
   const box = seeded();
   put(box.repo, 'a.txt', 'work\n');

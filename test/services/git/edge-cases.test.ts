@@ -18,6 +18,7 @@ import {
   filesOf,
   gitLine,
   namesIn,
+  nextSecond,
   pictureOf,
   put,
   restoreFrom,
@@ -72,6 +73,7 @@ test('an edit in the moment after the index was written is seen', async () => {
 
 test('assume-unchanged and skip-worktree do not hide edits, and come back with a restore', async () => {
   const box = seeded();
+  await nextSecond();
   userGit(box.repo, ['update-index', '--assume-unchanged', 'a.txt']);
   userGit(box.repo, ['update-index', '--skip-worktree', 'dir/b.txt', 'run.sh']);
   put(box.repo, 'a.txt', 'hidden 1\n');
@@ -224,6 +226,8 @@ test('line ends, filters, ident and encodings: the bytes of the worktree are sav
   rmSync(join(repo, 'clean.id'));
   userGit(repo, ['checkout', 'clean.id']);
   expect(readFileSync(join(repo, 'clean.id'), 'utf8')).toMatch(/^\$Id: [0-9a-f]{40} \$/);
+  await nextSecond();
+  userGit(repo, ['update-index', '--refresh', '--force-write-index']);
   put(repo, 'dirty.txt', 'mixed\r\nends\n');
   put(repo, 'dirty.rot', 'changed\n');
   expect(statusPaths(repo)).toEqual(['dirty.rot', 'dirty.txt']);
@@ -248,8 +252,15 @@ test('only autocrlf: clean files are saved byte for byte, and the status stays t
   put(box.repo, 'crlf.txt', 'one\r\ntwo\r\n');
   put(box.repo, 'lf.txt', 'one\ntwo\n');
   commitAll(box.repo);
+  await nextSecond();
+  userGit(box.repo, ['update-index', '--refresh', '--force-write-index']);
   const saved = await captureIn(box);
   expect(showFile(box, saved.commit, 'crlf.txt').toString()).toBe('one\r\ntwo\r\n');
+  expect(saved.filesChanged).toBe(0);
+  put(box.repo, 'crlf.txt', 'one\r\nthree\r\n');
+  const next = await captureIn(box, { number: 2, previous: saved.commit });
+  expect(next.filesChanged).toBe(1);
+  put(box.repo, 'crlf.txt', 'one\r\ntwo\r\n');
   const { worktree } = await restoreFrom(box, saved.commit);
   expect(filesOf(worktree)).toEqual(filesOf(box.repo));
   expect(standOf(worktree)).toEqual(standOf(box.repo));

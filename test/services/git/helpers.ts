@@ -160,6 +160,15 @@ export function restoreFrom(
   });
 }
 
+/**
+ * Waits until the clock shows another second. Git compares times in seconds, and capture reads every file
+ * again that changed in the second of the last look: what is to be believed must be older.
+ */
+export async function nextSecond(): Promise<void> {
+  const left = 1000 - (Date.now() % 1000);
+  await new Promise((resolve) => setTimeout(resolve, left + 25));
+}
+
 /** The files of a worktree without its repository: kinds, exec bits, contents. */
 export function filesOf(worktree: string): Map<string, string> {
   const files = new Map<string, string>();

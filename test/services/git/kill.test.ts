@@ -149,6 +149,19 @@ for (const stage of RESTORE_STAGES) {
   });
 }
 
+test('the left-over of a killed restore is removed once it is old, and nothing like it', async () => {
+  const box = busy();
+  const { commit } = await captureIn(box);
+  const from = { worktree: box.repo, privateDir: box.privateDir };
+  const target = join(box.root, 'restored');
+  runChild('restore', { target, commit, from, policy: { roots: [box.root] } }, 'files');
+  mkdirSync(join(box.root, '.restored.restore-mine'));
+  const leftOver = () => readdirSync(box.root).filter((name) => name.includes('.restore-'));
+  expect(leftOver()).toHaveLength(2);
+  await restoreFrom(box, commit, { staleMs: -1000 });
+  expect(leftOver()).toEqual(['.restored.restore-mine']);
+});
+
 const NOBODY = 65_534;
 
 test(

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { AppError } from '../../../errors.ts';
@@ -35,7 +35,8 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
     options.from.worktree === undefined
       ? null
       : await locateRepository(options.from.worktree, options.policy);
-  const staging = join(dirname(target), `.${basename(target)}.restore-${randomUUID()}`);
+  await sweepStaging(target, Date.now() - (options.staleMs ?? HOUR_MS));
+  const staging = join(dirname(target), `${stagingPrefix(target)}${randomUUID()}`);
   await mkdir(staging, { mode: 0o755 });
   try {
     const restored = await restoreInto(staging, options, source, signal);
@@ -80,6 +81,23 @@ async function findCheckpoint(commit: string, git: GitOptions): Promise<Checkpoi
   const checkpoint = await readCheckpoint(commit, git);
   if (checkpoint) return checkpoint;
   throw new AppError('not_found', 'The checkpoint is in none of the places it was looked for.');
+}
+
+const HOUR_MS = 3_600_000;
+const stagingPrefix = (target: string): string => `.${basename(target)}.restore-`;
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Removes what killed restores of the same worktree left; only folders of our own naming. */
+async function sweepStaging(target: string, before: number): Promise<void> {
+  const prefix = stagingPrefix(target);
+  for (const name of await readdir(dirname(target))) {
+    if (!name.startsWith(prefix) || !UUID.test(name.slice(prefix.length))) continue;
+    const folder = join(dirname(target), name);
+    const info = await lstat(folder).catch(() => null);
+    if (info?.isDirectory() && info.mtimeMs < before) {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
 }
 
 async function requireVacant(target: string): Promise<void> {

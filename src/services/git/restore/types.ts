@@ -30,6 +30,8 @@ export type RestoreOptions = {
   /** Bytes that a bundle may have. */
   maxBundleBytes?: number;
   deadlineMs?: number;
+  /** Age in milliseconds from which the left-over of a killed restore is removed. Default: an hour. */
+  staleMs?: number;
   signal?: AbortSignal;
   /** Called with the folder that is being filled; it moves to `target` at the very end. */
   onStage?: (stage: RestoreStage, folder: string) => void | Promise<void>;
