@@ -62,7 +62,7 @@ const claim = createRoute({
   responses: {
     200: json(claimedSchema, 'The session, its token, and the prompt to go on from'),
     204: { description: 'Nothing is pending' },
-    ...problems(400),
+    ...problems(400, 404, 413),
   },
 });
 
@@ -109,7 +109,7 @@ const light = createRoute({
   operationId: 'beatSession',
   summary: 'The light beat: renew the lease of a session',
   request: { params: idParam, body: jsonBody(beatSchema, false) },
-  responses: { 200: json(beatAnswerSchema, 'Renewed'), ...problems(400, 404, 409) },
+  responses: { 200: json(beatAnswerSchema, 'Renewed'), ...problems(400, 404, 409, 413) },
 });
 
 const finish = createRoute({
@@ -119,7 +119,7 @@ const finish = createRoute({
   operationId: 'finishSession',
   summary: 'End a session by its own word',
   request: { params: idParam, body: jsonBody(finishSchema) },
-  responses: { 200: json(sessionSchema, 'The ended session'), ...problems(400, 404, 409) },
+  responses: { 200: json(sessionSchema, 'The ended session'), ...problems(400, 404, 409, 413) },
 });
 
 const interrupt = createRoute({
@@ -129,7 +129,7 @@ const interrupt = createRoute({
   operationId: 'interruptSession',
   summary: 'End a session from outside; its work is resumed as the policy allows',
   request: { params: idParam, body: jsonBody(interruptSchema) },
-  responses: { 200: json(sessionSchema, 'The ended session'), ...problems(400, 404, 409) },
+  responses: { 200: json(sessionSchema, 'The ended session'), ...problems(400, 404, 409, 413) },
 });
 
 const continuation = createRoute({
