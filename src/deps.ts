@@ -9,6 +9,7 @@ import type { Config } from './config.ts';
 import { assertAnswers } from './db/answers.ts';
 import { type Db, openDb, openPool } from './db/connect.ts';
 import type { Log } from './log.ts';
+import { defaultSessionSettings, type SessionSettings } from './services/sessions/settings.ts';
 import { type RunWaiters, createRunWaiters } from './services/runs/waiters.ts';
 import { withTimeout } from './with-timeout.ts';
 
@@ -22,6 +23,7 @@ export type Deps = {
   queues: Queues;
   waiters: RunWaiters;
   wakeups: Wakeups;
+  sessionSettings: SessionSettings;
   close(): Promise<void>;
 };
 
@@ -83,7 +85,17 @@ export async function openDeps(config: Config, log: Log, databaseUrl: string): P
       );
     }
   };
-  return { config, log, instance, db, queues, waiters, wakeups, close };
+  return {
+    config,
+    log,
+    instance,
+    db,
+    queues,
+    waiters,
+    wakeups,
+    sessionSettings: defaultSessionSettings,
+    close,
+  };
 }
 
 function openTransport(

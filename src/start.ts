@@ -75,6 +75,7 @@ function openWorkers(deps: Deps, timings: Timings): Workers {
       claims,
       heartbeat,
       runRetentionDays: config.runRetentionDays,
+      sessionSettings: deps.sessionSettings,
     },
     log,
     concurrency: config.workerConcurrency,

@@ -20,6 +20,7 @@ import { agentRoutes } from './routes/agents.ts';
 import { heartbeatRoutes } from './routes/heartbeat.ts';
 import { repoRoutes } from './routes/repos.ts';
 import { runRoutes } from './routes/runs.ts';
+import { sessionRoutes } from './routes/sessions.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { createRouter } from './validation.ts';
 
@@ -76,6 +77,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
   app.route('/api', repoRoutes(deps));
   app.route('/api', tokenRoutes(deps));
   app.route('/api', runRoutes(deps));
+  app.route('/api', sessionRoutes(deps));
   addDocs(app);
   return app;
 }

@@ -1,12 +1,10 @@
-import type { Queue } from 'bullmq';
 import { z } from 'zod';
 import type { Db } from '../db/connect.ts';
-import { exclusively } from '../db/queries/exclusively.ts';
 import { purgeRuns } from '../db/queries/runs.ts';
 import type { Log } from '../log.ts';
-import { withTimeout } from '../with-timeout.ts';
 import { defineJob } from './define.ts';
 import { HOUSEKEEPING_QUEUE, type Queues } from './queues.ts';
+import { ensureSchedule, type Schedule } from './schedule.ts';
 
 export type HousekeepingDeps = {
   db: Db;
@@ -15,11 +13,11 @@ export type HousekeepingDeps = {
   runRetentionDays: number;
 };
 
-const SCHEDULER = 'housekeeping';
-const EVERY_MS = 60_000;
-const TIMEOUT_MS = 2000;
-// Any constant that nobody else locks.
-const LOCK_KEY = 4700_0001;
+const SCHEDULE: Schedule = {
+  queue: HOUSEKEEPING_QUEUE,
+  everyMs: 60_000,
+  title: 'remove what is past its retention',
+};
 const DAY_MS = 24 * 3600 * 1000;
 const BATCH = 1000;
 const MAX_BATCHES = 50;
@@ -67,29 +65,9 @@ async function inBatches(signal: AbortSignal, step: () => Promise<number>): Prom
   return total;
 }
 
-/**
- * Sets the job's schedule where there is none, as at the first start or after a flush, or where it
- * stands still. By one process at a time: the queue doubles a schedule that several set at once.
- * `now` is in milliseconds since the epoch.
- */
 export async function scheduleHousekeeping(
   { db, queues }: Pick<HousekeepingDeps, 'db' | 'queues'>,
   now: number,
 ): Promise<void> {
-  const queue = queues.all.find(({ name }) => name === HOUSEKEEPING_QUEUE);
-  if (!queue || (await isScheduled(queue, now))) return;
-  await exclusively(db, LOCK_KEY, async () => {
-    if (await isScheduled(queue, now)) return;
-    const template = { name: 'remove what is past its retention', data: {} };
-    // The lock must not outlast a queue that hangs.
-    await withTimeout(
-      queue.upsertJobScheduler(SCHEDULER, { every: EVERY_MS }, template),
-      TIMEOUT_MS,
-    );
-  });
-}
-
-async function isScheduled(queue: Queue, now: number): Promise<boolean> {
-  const found = await withTimeout(queue.getJobScheduler(SCHEDULER), TIMEOUT_MS);
-  return found?.every === EVERY_MS && (found.next ?? 0) > now - EVERY_MS;
+  await ensureSchedule(db, queues, SCHEDULE, now);
 }

@@ -14,6 +14,7 @@ export const RUN_QUEUES = { heartbeat: 'heartbeat' } as const satisfies Partial<
 >;
 
 export const HOUSEKEEPING_QUEUE = 'housekeeping';
+export const TIMEOUT_WATCH_QUEUE = 'timeout-watch';
 
 export type Queues = {
   backend: QueueBackend;
@@ -48,7 +49,11 @@ export function openQueues(backend: QueueBackend, onError: (error: Error) => voi
     if (!found) throw new Error(`no queue serves runs of kind ${kind}`);
     return found;
   };
-  const all = [...runQueues.values()].map(({ queue }) => queue).concat(open(HOUSEKEEPING_QUEUE));
+  const all = [
+    ...[...runQueues.values()].map(({ queue }) => queue),
+    open(HOUSEKEEPING_QUEUE),
+    open(TIMEOUT_WATCH_QUEUE),
+  ];
 
   return {
     backend,

@@ -4,6 +4,7 @@ import type { Log } from '../log.ts';
 import { withTimeout } from '../with-timeout.ts';
 import { scheduleHousekeeping } from './housekeeping.ts';
 import { checkRegistry, type JobDeps, jobs } from './registry.ts';
+import { scheduleTimeoutWatch } from './timeout-watch.ts';
 import { sweep, SWEEP_LIMITS } from './sweep.ts';
 
 export type Workers = {
@@ -82,6 +83,7 @@ function startSweeping(deps: JobDeps, log: Log, sweepMs: number): () => Promise<
         log.warn(swept, 'the sweep found runs that the queue or a worker had lost');
       }
       await scheduleHousekeeping(deps, Date.now());
+      await scheduleTimeoutWatch(deps, Date.now());
     } catch (error) {
       log.warn({ err: error }, 'the sweep failed and is tried again');
     }

@@ -83,7 +83,13 @@ describe.each(backends)('no caller is lost on %s', (backend) => {
 });
 
 /** Workers on the service's queues whose hints to other processes all get lost. */
-function startDeafWorkers({ config, db, log, queues }: TestService['started']['deps']) {
+function startDeafWorkers({
+  config,
+  db,
+  log,
+  queues,
+  sessionSettings,
+}: TestService['started']['deps']) {
   const claims = createClaims({
     db,
     holder: 'deaf',
@@ -99,7 +105,7 @@ function startDeafWorkers({ config, db, log, queues }: TestService['started']['d
   });
   const heartbeat = openHeartbeatDeps({ config, db, log, instance: 'deaf' });
   const workers = startWorkers({
-    deps: { db, log, queues, wakeups, claims, heartbeat, runRetentionDays: 30 },
+    deps: { db, log, queues, wakeups, claims, heartbeat, sessionSettings, runRetentionDays: 30 },
     log,
     concurrency: 16,
     sweepMs: 5000,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkRegistry, jobs, type RegisteredJob } from '../../src/jobs/registry.ts';
-import { HOUSEKEEPING_QUEUE, RUN_QUEUES } from '../../src/jobs/queues.ts';
+import { HOUSEKEEPING_QUEUE, RUN_QUEUES, TIMEOUT_WATCH_QUEUE } from '../../src/jobs/queues.ts';
 
 const job = (queue: string): RegisteredJob => ({
   queue,
@@ -10,7 +10,7 @@ const job = (queue: string): RegisteredJob => ({
 
 describe('the job registry', () => {
   it('serves every queue once', () => {
-    checkRegistry(jobs, [...Object.values(RUN_QUEUES), HOUSEKEEPING_QUEUE]);
+    checkRegistry(jobs, [...Object.values(RUN_QUEUES), HOUSEKEEPING_QUEUE, TIMEOUT_WATCH_QUEUE]);
   });
 
   it.each([
