@@ -1,20 +1,23 @@
-import { createBatcher } from './batch.ts';
 import type { Config } from './config.ts';
 import { type Deps, openDeps } from './deps.ts';
-import { findAgentsById } from './db/queries/agents.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
 import { startWorkers, type Workers } from './jobs/workers.ts';
 import type { Log } from './log.ts';
 import type { Running } from './process.ts';
+import { openHeartbeatDeps } from './services/heartbeat/deps.ts';
 import { createClaims } from './services/runs/claims.ts';
 
-/**
- * How long a claim on a run holds without renewal, how often it is renewed, and how often lost
- * runs are looked for: together they bound how late a dead worker's run goes on (under 45 s).
- */
-const CLAIM_SECONDS = 20;
-const RENEW_MS = 5000;
-const SWEEP_MS = 5000;
+/** Together these bound how late the run of a dead worker goes on. */
+export type Timings = {
+  /** How long a claim on a run holds without renewal. */
+  claimSeconds: number;
+  renewMs: number;
+  /** How often lost runs are looked for. */
+  sweepMs: number;
+};
+
+/** Under 45 s from the death of a worker to the next claim on its run. */
+const TIMINGS: Timings = { claimSeconds: 20, renewMs: 5000, sweepMs: 5000 };
 
 export type Started = Running & { deps: Deps; http: HttpServer | undefined };
 
@@ -25,12 +28,13 @@ export async function start(options: {
   databaseUrl: string;
   web: boolean;
   worker: boolean;
+  timings?: Timings;
 }): Promise<Started> {
   const { config, log } = options;
   const deps = await openDeps(config, log, options.databaseUrl);
   let workers: Workers | undefined;
   try {
-    workers = options.worker ? openWorkers(deps) : undefined;
+    workers = options.worker ? openWorkers(deps, options.timings ?? TIMINGS) : undefined;
     const http = options.web ? await startHttp(deps) : undefined;
     return { deps, http, stop: () => stop(deps, http, workers) };
   } catch (error) {
@@ -52,19 +56,16 @@ async function stop(
   await deps.close();
 }
 
-function openWorkers(deps: Deps): Workers {
+function openWorkers(deps: Deps, timings: Timings): Workers {
   const { config, log, db, queues, wakeups } = deps;
   const claims = createClaims({
     db,
     holder: deps.instance,
-    leaseSeconds: CLAIM_SECONDS,
-    renewMs: RENEW_MS,
+    leaseSeconds: timings.claimSeconds,
+    renewMs: timings.renewMs,
     onError: (error) => log.warn({ err: error }, 'claims not renewed'),
   });
-  const findAgent = createBatcher({
-    max: 64,
-    send: (ids: string[]) => findAgentsById(db, ids),
-  });
+  const heartbeat = openHeartbeatDeps({ config, db, log, instance: deps.instance });
   const workers = startWorkers({
     deps: {
       db,
@@ -72,17 +73,19 @@ function openWorkers(deps: Deps): Workers {
       queues,
       wakeups,
       claims,
-      heartbeat: { db, log, findAgent, heartbeatSeconds: config.heartbeatSeconds },
+      heartbeat,
       runRetentionDays: config.runRetentionDays,
+      sessionSettings: deps.sessionSettings,
     },
     log,
     concurrency: config.workerConcurrency,
-    sweepMs: SWEEP_MS,
+    sweepMs: timings.sweepMs,
   });
   return {
     close: async (deadlineMs) => {
       await workers.close(deadlineMs);
       claims.close();
+      await heartbeat.close();
     },
   };
 }

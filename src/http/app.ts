@@ -18,7 +18,9 @@ import { problem, toProblem } from './problem.ts';
 import { rateLimit } from './rate-limit.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { heartbeatRoutes } from './routes/heartbeat.ts';
+import { repoRoutes } from './routes/repos.ts';
 import { runRoutes } from './routes/runs.ts';
+import { sessionRoutes } from './routes/sessions.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { createRouter } from './validation.ts';
 
@@ -72,8 +74,10 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
   );
   app.route('/api', heartbeatRoutes(deps, options.pressure));
   app.route('/api', agentRoutes(deps));
+  app.route('/api', repoRoutes(deps));
   app.route('/api', tokenRoutes(deps));
   app.route('/api', runRoutes(deps));
+  app.route('/api', sessionRoutes(deps));
   addDocs(app);
   return app;
 }

@@ -25,7 +25,9 @@ export function addDocs(app: OpenAPIHono<AppEnv>): void {
     },
     servers: [{ url: '/' }],
     // In the order in which /docs shows them.
-    tags: ['Heartbeat', 'Runs', 'Agents', 'Tokens', 'Operations'].map((name) => ({ name })),
+    tags: ['Heartbeat', 'Runs', 'Sessions', 'Agents', 'Repositories', 'Tokens', 'Operations'].map(
+      (name) => ({ name }),
+    ),
   });
   app.use('/docs', pageHeaders);
   app.get('/docs', (c) => c.html(page));

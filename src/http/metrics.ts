@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Context, MiddlewareHandler } from 'hono';
 import { matchedRoutes } from 'hono/route';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { withTimeout } from '../jobs/backend.ts';
+import { withTimeout } from '../with-timeout.ts';
 import type { FinishedRun } from '../services/runs/tally.ts';
 import type { AppEnv } from './env.ts';
 import { createRouter } from './validation.ts';

@@ -10,6 +10,7 @@ import { countQueuedRuns } from '../services/runs/read.ts';
 import { createRunTally } from '../services/runs/tally.ts';
 import { createAuthenticate } from '../services/tokens/authenticate.ts';
 import { createTokenUses } from '../services/tokens/uses.ts';
+import { withTimeout } from '../with-timeout.ts';
 import { createApp } from './app.ts';
 import type { AppEnv } from './env.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -17,8 +18,10 @@ import { createMetrics, type Metrics } from './metrics.ts';
 /** For how long a token is believed without asking the database: the bound on revocation. */
 const TOKEN_CACHE_MS = 2000;
 const TOKEN_USES_MS = 5000;
-const PRESSURE_MS = 500;
+const LAST_FLUSH_MS = 1000;
+/** A Redis that hangs must not hang the callers: they are counted by the process instead. */
 const RATE_LIMIT_TIMEOUT_MS = 500;
+const PRESSURE_MS = 500;
 /** How long after its acceptance a run is first counted. */
 const SETTLE_MS = 10_000;
 
@@ -64,7 +67,7 @@ export async function startHttp(deps: Deps): Promise<HttpServer> {
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   const release = async () => {
     clearInterval(flushing);
-    await flush();
+    await withTimeout(flush(), LAST_FLUSH_MS).catch(() => undefined);
     rateLimitRedis?.disconnect();
   };
   const url = await listen(server, config.host, config.port).catch(async (error: unknown) => {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -91,7 +91,12 @@ test('stop is a clean shutdown, also of connections in use, and may be called ag
   expect(await sleeping).toBeInstanceOf(Error);
   expect(isAlive(pid)).toBe(false);
   expect(existsSync(join(dataDir, 'postgres', 'postmaster.pid'))).toBe(false);
-  expect(await readFile(join(dataDir, 'postgres.log'), 'utf8')).toContain('system is shut down');
+
+  // An unclean one would have to be recovered from.
+  await start(dataDir);
+  const log = await readFile(join(dataDir, 'postgres.log'), 'utf8');
+  expect(log).toContain('database system was shut down at');
+  expect(log).not.toContain('recovery');
 });
 
 test('of two first starts at the same time one wins, the other names folder and holder', async () => {
@@ -169,4 +174,13 @@ test('a data folder that cannot be is an error that says what to do', async () =
   await writeFile(join(dataDir, 'file'), '');
   const { message } = await failure(start(join(dataDir, 'file', 'below')));
   expect(message).toMatch(/Cannot use the data folder .*ENOTDIR.*DEFIB_DATA_DIR/);
+});
+
+test('a link to a place that is gone is an error, not an empty database', async () => {
+  const dataDir = await newDataDir();
+  await mkdir(dataDir);
+  await symlink(join(dataDir, 'unmounted', 'postgres'), join(dataDir, 'postgres'));
+  expect((await failure(start(dataDir))).message).toMatch(
+    /unmounted does not exist.*delete the link/,
+  );
 });

@@ -3,6 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, type Json, startService, type TestService } from '../setup/service.ts';
+import { until } from '../setup/until.ts';
 
 type Options = Parameters<TestService['call']>[2];
 
@@ -97,6 +98,43 @@ describe('what the service answers', () => {
     return answer;
   };
 
+  async function callRepos() {
+    const repo = { owner: 'acme', name: 'app' };
+    await call('PUT /api/repos/{owner}/{name}', {}, repo);
+    await call('GET /api/repos/{owner}/{name}', {}, repo);
+    await call('GET /api/repos');
+    await call('DELETE /api/repos/{owner}/{name}', {}, repo);
+    await call('GET /api/repos/{owner}/{name}', {}, repo);
+  }
+
+  async function callSessions() {
+    const start = 'POST /api/agents/{agentName}/sessions';
+    const { body: first } = await call(start, { body: { objective: 'fix it', repo: 'acme/app' } });
+    const [id, token] = [first.session.id, first.token];
+    await call('POST /api/sessions/{id}/heartbeat', { token, body: { turn: 1 } }, { id });
+    await call('GET /api/sessions/{id}', {}, { id });
+    await call('GET /api/sessions');
+    await call('POST /api/sessions/{id}/interrupt', { token, body: { reason: 'stop' } }, { id });
+    await call('POST /api/sessions/{id}/heartbeat', { token }, { id });
+    await call('GET /api/sessions/{id}/continuation', { token }, { id });
+    await call(
+      'GET /api/sessions/{id}/continuation',
+      { token, headers: { Accept: 'application/json' } },
+      { id },
+    );
+    const claim = 'POST /api/agents/{agentName}/claim';
+    const { body: next } = await until('the work is to be resumed', async () => {
+      const claimed = await call(claim);
+      return claimed.status === 200 ? claimed : undefined;
+    });
+    await call(claim);
+    await call(
+      'POST /api/sessions/{id}/finish',
+      { token: next.token, body: { outcome: 'completed' } },
+      { id: next.session.id },
+    );
+  }
+
   it('is documented, for a success of every operation', async () => {
     const beat = 'POST /api/agents/{agentName}/heartbeat';
     await call('PUT /api/agents/{agentName}', { body: { policy: { heartbeatSeconds: 9 } } });
@@ -110,6 +148,8 @@ describe('what the service answers', () => {
     const { body: token } = await call('POST /api/tokens', { body: issued });
     await call('GET /api/tokens');
     await call('DELETE /api/tokens/{id}', {}, { id: token.id });
+    await callRepos();
+    await callSessions();
     for (const path of ['/healthz', '/readyz', '/metrics']) {
       await call(`GET ${path}`, { token: null });
     }
@@ -127,7 +167,12 @@ describe('what the service answers', () => {
       if (!operation.security) continue;
       await call(name, { token: null }, { id });
       const body = operation.requestBody && { body: { unknown: 1 } };
-      const wrong = await call(name, body, { agentName: 'a..b', id: '1', query: '?limit=0' });
+      const wrong = await call(name, body, {
+        agentName: 'a..b',
+        id: '1',
+        owner: '-',
+        query: '?limit=0',
+      });
       expect(wrong.status, name).toBe(422);
       if (!operation.requestBody) continue;
       await call(name, { body: '{' });

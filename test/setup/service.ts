@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { loadConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
 import { issueToken } from '../../src/services/tokens/issue.ts';
-import { start, type Started } from '../../src/start.ts';
+import { start, type Started, type Timings } from '../../src/start.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { canStartRedis, redisPrefix, redisUrl } from './redis.ts';
 
@@ -51,6 +51,7 @@ export type ServiceOptions = {
   env?: Record<string, string>;
   web?: boolean;
   worker?: boolean;
+  timings?: Timings;
   /** Another service's database, to share it; who made it drops it. */
   database?: TestDatabase;
 };
@@ -69,6 +70,7 @@ export async function startService(
     databaseUrl: config.databaseUrl ?? database.url,
     web: options.web ?? true,
     worker: options.worker ?? true,
+    ...(options.timings && { timings: options.timings }),
   });
   const url = started.http?.url ?? '';
   return {

@@ -7,7 +7,8 @@ export type Tether = {
 
 /**
  * Ties processes and a folder to the life of this process. A shell waits on a pipe that only we hold:
- * when we die, however we die, it reads the end of it, kills what is named and removes the folder.
+ * when we die, however we die, it reads the end of it, kills what is named and removes the folder,
+ * more than once where a process that just ends still writes there.
  *
  * @param pidFiles files whose first line is the pid of a process to kill, read at that moment
  */
@@ -19,8 +20,10 @@ export function tether(pidFiles: string[], folder: string): Tether {
     for file; do
       read -r pid < "$file" && kill -9 "$pid"
     done
-    sleep 1
-    rm -rf "$folder"`;
+    for try in 1 2 3 4 5; do
+      sleep 1
+      rm -rf "$folder" && exit 0
+    done`;
   const shell = spawn('/bin/sh', ['-c', script, 'sh', folder, ...pidFiles], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],

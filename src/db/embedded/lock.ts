@@ -33,9 +33,16 @@ export async function acquireLock(
 ): Promise<Lock> {
   const ownerFile = ownerFileOf(path);
   const file = await openLocked(path, dataDir, performance.now() + patienceMs);
-  // Who can read it could lock it. By name: opening it would be the trap described above.
-  chmodSync(path, 0o600);
-  writeFileSync(ownerFile, JSON.stringify({ pid: process.pid, host: hostname() }), { mode: 0o600 });
+  try {
+    // Who can read it could lock it. By name: opening it would be the trap described above.
+    chmodSync(path, 0o600);
+    writeFileSync(ownerFile, JSON.stringify({ pid: process.pid, host: hostname() }), {
+      mode: 0o600,
+    });
+  } catch (error) {
+    file.close();
+    throw error;
+  }
   held.add(file);
   return {
     release() {

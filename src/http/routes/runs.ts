@@ -2,8 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Deps } from '../../deps.ts';
 import { getRun, listRunsFor, noSuchRun } from '../../services/runs/read.ts';
 import { toRunView } from '../../services/runs/view.ts';
-import type { Principal } from '../../services/tokens/authenticate.ts';
-import { assertMayActFor, mayActFor } from '../auth.ts';
+import { mayActFor, visibleAgent } from '../auth.ts';
 import { parsePrefer } from '../prefer.ts';
 import { clientGone } from '../request.ts';
 import {
@@ -80,12 +79,4 @@ export function runRoutes(deps: Deps) {
       }
       return c.json(toRunView(run), 200);
     });
-}
-
-/** Whose runs a list shows: an agent asks for its own without saying so. */
-function visibleAgent(principal: Principal, asked: string | undefined): string | undefined {
-  if (principal.scope === 'operator') return asked;
-  const own = principal.agentName ?? '';
-  assertMayActFor(principal, asked ?? own);
-  return own;
 }

@@ -1,13 +1,12 @@
 import type { RunResult } from '../../db/queries/run-claims.ts';
+import type { Directive } from '../../db/schema.ts';
+import { plural } from './plural.ts';
 import type { StepOutcome } from './run-step.ts';
 
 // Texts quote what other systems said; PostgreSQL keeps neither NUL nor half characters.
 const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '');
 
 const unique = (values: string[]): string[] => [...new Set(values.map(storable))];
-
-const plural = (count: number, noun: string): string =>
-  count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
 
 /** Turns the outcomes of the steps into the run's result. Pure: the same outcomes, the same result. */
 export function summarize(outcomes: StepOutcome[]): Omit<RunResult, 'nextHeartbeatSeconds'> {
@@ -29,13 +28,18 @@ export function summarize(outcomes: StepOutcome[]): Omit<RunResult, 'nextHeartbe
     touchedIssueUrls: unique(
       outcomes.flatMap(({ report }) => report.touchedIssueUrls ?? []),
     ).sort(),
-    directives: outcomes.flatMap(({ report }) => report.directives ?? []),
+    directives: uniqueDirectives(outcomes.flatMap(({ report }) => report.directives ?? [])),
     steps: outcomes.map(({ name, status, durationMs }) => ({
       name,
       status,
       duration_ms: durationMs,
     })),
   };
+}
+
+/** Two steps may see the same directive; the agent hears it once. */
+function uniqueDirectives(directives: Directive[]): Directive[] {
+  return [...new Map(directives.map((it) => [`${it.sessionId} ${it.type}`, it])).values()];
 }
 
 function summaryOf(outcomes: StepOutcome[], warnings: number, error: string | undefined): string {

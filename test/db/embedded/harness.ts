@@ -20,17 +20,23 @@ export const settings = { fsync: 'off' };
 
 /** A folder for one test, gone after it with the server in it, however the test ended. */
 export async function makeFolder(): Promise<string> {
+  const { folder, discard } = await openFolder();
+  onTestFinished(discard);
+  return folder;
+}
+
+async function openFolder() {
   const folder = await mkdtemp(join(tmpdir(), 'defib-embedded-'));
   await chmod(folder, 0o711);
   const pidFile = join(folder, 'data', 'postgres', 'postmaster.pid');
   const line = tether([pidFile], folder);
-  onTestFinished(async () => {
+  const discard = async () => {
     await line.release();
     const pid = await readFile(pidFile, 'utf8').catch(() => undefined);
     if (pid !== undefined) killIfAlive(Number.parseInt(pid, 10));
     await rm(folder, { recursive: true, force: true, maxRetries: 10 });
-  });
-  return folder;
+  };
+  return { folder, discard };
 }
 
 /** Where a data folder may be: nothing is there yet. */
@@ -46,8 +52,7 @@ export async function prepareDataDirs(): Promise<{
   makeDataDir(): Promise<string>;
   discard(): Promise<void>;
 }> {
-  const seed = await mkdtemp(join(tmpdir(), 'defib-embedded-'));
-  await chmod(seed, 0o711);
+  const { folder: seed, discard } = await openFolder();
   const server = await startEmbeddedPostgres({
     dataDir: join(seed, 'data'),
     settings,
@@ -60,7 +65,7 @@ export async function prepareDataDirs(): Promise<{
       await promisify(execFile)('cp', ['-Rp', join(seed, 'data'), folder]);
       return join(folder, 'data');
     },
-    discard: () => rm(seed, { recursive: true, force: true }),
+    discard,
   };
 }
 

@@ -10,9 +10,8 @@ import { end, makeFolder } from './harness.ts';
 async function startHolder(path: string) {
   const script = `
     import { acquireLock } from ${JSON.stringify(new URL('../../../src/db/embedded/lock.ts', import.meta.url).href)};
-    await acquireLock(${JSON.stringify(path)}, 'the folder', 0);
-    setInterval(gc, 5);
-    setTimeout(() => console.log('held'), 50);`;
+    void acquireLock(${JSON.stringify(path)}, 'the folder', 0).then(() => setInterval(gc, 5));
+    setTimeout(() => console.log('held'), 100);`;
   const holder = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', script], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -48,6 +47,7 @@ test('held while its process lives, free at its kill -9, nothing left beside it'
   const path = join(folder, 'a.lock');
   const holder = await startHolder(path);
   await expect(acquireLock(path, 'the folder', 0)).rejects.toThrow(`pid ${holder.pid}`);
+  expect((await readdir(folder)).sort()).toEqual(['a.lock', 'a.lock.owner']);
   await end(holder, 'SIGKILL');
   (await acquireLock(path, 'the folder', 0)).release();
   expect(await readdir(folder)).toEqual(['a.lock']);

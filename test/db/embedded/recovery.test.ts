@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import {
   end,
@@ -129,8 +130,7 @@ test('stop while a dead server is being replaced leaves none', async () => {
   killIfAlive(pid);
   await vi.waitFor(() => expect(server.warnings).not.toEqual([]), patient);
   await server.stop();
-  const pidFile = join(dataDir, 'postgres', 'postmaster.pid');
-  const left = existsSync(pidFile) ? postmasterPid(dataDir) : pid;
-  expect(isAlive(left)).toBe(false);
-  await start(dataDir);
+  const { stdout } = await promisify(execFile)('ps', ['-ww', '-eo', 'args']);
+  expect(stdout.split('\n').filter((line) => line.includes(`-D ${dataDir}`))).toEqual([]);
+  expect((await start(dataDir)).warnings).toEqual([]);
 });
