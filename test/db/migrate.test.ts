@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type Db, openDb, openPool } from '../../src/db/connect.ts';
 import { migrate, pendingMigrations, QUEUE_SCHEMA } from '../../src/db/migrate.ts';
 import { databaseUrl, onServer } from '../setup/database.ts';
+import { until } from '../setup/until.ts';
 
 let url: string;
 let drop: () => Promise<void>;
@@ -144,14 +145,14 @@ describe('migrate', () => {
     await holder.query('SELECT pg_advisory_lock(47002026)');
     const waiting = migrate(url, { queues: false });
     await onServer(adminUrl, async (client) => {
-      for (let found = 0; found === 0;) {
+      await until('it waits', async () => {
         const { rowCount } = await client.query(
           `SELECT FROM pg_stat_activity WHERE application_name = 'defib-migrate'
             AND wait_event = 'advisory' AND datname = $1`,
           [new URL(url).pathname.slice(1)],
         );
-        found = rowCount ?? 0;
-      }
+        return rowCount === 1;
+      });
       await client.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dead'",
       );

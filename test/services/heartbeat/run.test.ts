@@ -26,7 +26,11 @@ async function pass(steps: Partial<Step>[], options: Options = {}) {
   return { result: await runHeartbeat(deps, full, run, signal), logged };
 }
 
-const fail = (error: Error) => () => Promise.reject(error);
+const fail = (error: Error) => async () => {
+  throw error;
+};
+const slow = () => new Promise<object>((resolve) => void setTimeout(resolve, 30, {}));
+const warn = (...warnings: string[]) => ({ run: async () => ({ warnings }) });
 
 it('runs the steps in order and adds up what they found', async () => {
   const order: string[] = [];
@@ -61,10 +65,8 @@ it('runs the steps in order and adds up what they found', async () => {
 });
 
 it('measures how long a step takes', async () => {
-  const slow = () => new Promise<object>((resolve) => void setTimeout(resolve, 30, {}));
-  const { result } = await pass([{ run: slow }, {}]);
+  const { result } = await pass([{ run: slow }]);
   expect(result.steps[0]!.duration_ms).toBeGreaterThanOrEqual(29);
-  expect(result.steps[1]!.duration_ms).toBeLessThan(result.steps[0]!.duration_ms);
 });
 
 it('turns a failed best-effort step into a warning and goes on', async () => {
@@ -120,7 +122,6 @@ it('leaves a step that ignores its signal at its deadline', async () => {
 });
 
 it('says each warning once, in the order in which they came', async () => {
-  const warn = (...warnings: string[]) => ({ run: () => Promise.resolve({ warnings }) });
   const { result } = await pass([warn('b', 'a', 'b'), warn('a', 'c')]);
   expect(result.warnings).toEqual(['b', 'a', 'c']);
   expect(result.summary).toBe('Nothing to do; 3 warnings.');
