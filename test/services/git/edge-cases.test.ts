@@ -10,6 +10,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
@@ -542,7 +543,11 @@ test('files that change, come and go while they are read never fail the capture'
   const box = seeded();
   for (let n = 0; n < 50; n += 1) put(box.repo, `still/${n}.txt`, `${n}\n`);
   const script = `i=0; while :; do i=$((i+1)); head -c $((i % 9000)) /dev/urandom > busy.bin; : > t$((i % 20)); rm -f t$(((i + 7) % 20)); done`;
-  const writer = spawn('sh', ['-c', script], { cwd: box.repo, stdio: 'ignore' });
+  const writer = spawn('sh', ['-c', script], {
+    cwd: box.repo,
+    stdio: 'ignore',
+    detached: true,
+  });
   try {
     let previous: string | null = null;
     for (let number = 1; number <= 4; number += 1) {
@@ -551,7 +556,9 @@ test('files that change, come and go while they are read never fail the capture'
       expect(namesIn(box, saved.commit)).toEqual(expect.arrayContaining(['still/49.txt', 'a.txt']));
     }
   } finally {
-    writer.kill('SIGKILL');
+    const ended = once(writer, 'close');
+    process.kill(-(writer.pid ?? 0), 'SIGKILL');
+    await ended;
   }
 });
 

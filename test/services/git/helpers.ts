@@ -58,7 +58,8 @@ export type Sandbox = { root: string; repo: string; privateDir: string };
 /** A scratch folder with an empty repository in `repo`; removed after the test. */
 export function sandbox(init: readonly string[] = []): Sandbox {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'defib-git-')));
-  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+  // Retried, since a process that a test killed may have a child that still writes.
+  onTestFinished(() => rmSync(root, { recursive: true, force: true, maxRetries: 10 }));
   return sandboxIn(root, init);
 }
 
