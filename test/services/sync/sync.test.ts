@@ -267,14 +267,6 @@ describe('a renamed repository', () => {
   });
 });
 
-test('10,000 issues', async () => {
-  stage.fake.repo(fullName, { issues: 10_000 });
-  const patient = stage.process({ settings: { waitMs: 60_000 } });
-  expect(await stage.sync(agent, patient)).toEqual({ warnings: [], synced: 1 });
-  expect(await stored()).toHaveLength(10_000);
-  expect(listings()).toHaveLength(100);
-});
-
 test('a sync that takes longer than a heartbeat may wait goes on without it', async () => {
   stage.fake.repo(fullName, { issues: 150 });
   const held = stage.fake.fault({ kind: 'hold', path: /page=2/ });
