@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -61,6 +61,8 @@ async function dump(url: string): Promise<string> {
 }
 
 const dataDir = await mkdtemp(join(tmpdir(), 'defib-schema-'));
+// As root, PostgreSQL runs as another user, who must be able to reach its data.
+await chmod(dataDir, 0o755);
 const server = await startEmbeddedPostgres({
   dataDir,
   log: () => undefined,

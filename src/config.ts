@@ -138,7 +138,7 @@ function build(env: z.infer<typeof environment>) {
     hostname: hostname(),
     sync: { freshnessSeconds: env.DEFIB_SYNC_FRESHNESS_SECONDS },
     reconcile: {
-      claimGraceSeconds: env.DEFIB_CLAIM_GRACE_SECONDS,
+      graceSeconds: env.DEFIB_CLAIM_GRACE_SECONDS,
       labels: {
         inProgress: env.DEFIB_LABEL_IN_PROGRESS,
         ready: env.DEFIB_LABEL_READY,

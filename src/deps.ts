@@ -28,7 +28,11 @@ const POLL_MS = 500;
 
 /** Opens the database and the queues. The database must be migrated. */
 export async function openDeps(config: Config, log: Log, databaseUrl: string): Promise<Deps> {
-  const onError = (error: unknown) => log.warn({ err: error }, 'connection trouble');
+  let closing = false;
+  const onError = (error: unknown) => {
+    // While we close, connections are meant to end.
+    if (!closing) log.warn({ err: error }, 'connection trouble');
+  };
   const instance = randomBytes(8).toString('hex');
   const pool = openPool({
     url: databaseUrl,
@@ -56,6 +60,7 @@ export async function openDeps(config: Config, log: Log, databaseUrl: string): P
     onError,
   });
   const close = async () => {
+    closing = true;
     waiters.close();
     await wakeups.close();
     await closeQueues(queues, backend);

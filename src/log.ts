@@ -20,6 +20,22 @@ export function createLog(options: { level: LogLevel; service: string }): Log {
     base: { service: options.service, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     redact: { paths: REDACTED, censor: '[redacted]' },
+    serializers: { err: describeError },
     formatters: { level: (level) => ({ level }) },
   });
+}
+
+/**
+ * An error as the log shows it: what a person needs, and nothing that libraries hang on their
+ * errors, such as whole connections.
+ */
+function describeError(error: unknown): object {
+  if (!(error instanceof Error)) return { message: String(error) };
+  return {
+    name: error.name,
+    message: error.message,
+    ...('code' in error && { code: error.code }),
+    stack: error.stack,
+    ...(error.cause !== undefined && { cause: describeError(error.cause) }),
+  };
 }

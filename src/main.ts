@@ -40,8 +40,11 @@ async function startAll(config: Config, log: ReturnType<typeof createLog>): Prom
     process.stdout.write(welcome({ url, access, agentName }));
     return {
       stop: async () => {
-        await started.stop();
-        await embedded?.stop();
+        try {
+          await started.stop();
+        } finally {
+          await embedded?.stop();
+        }
       },
     };
   } catch (error) {

@@ -4,6 +4,7 @@ import { type HttpServer, startHttp } from './http/server.ts';
 import { startWorkers, type Workers } from './jobs/workers.ts';
 import type { Log } from './log.ts';
 import type { Running } from './process.ts';
+import { openHeartbeatDeps } from './services/heartbeat/deps.ts';
 import { createClaims } from './services/runs/claims.ts';
 
 /**
@@ -57,6 +58,7 @@ function openWorkers(deps: Deps): Workers {
     renewMs: RENEW_MS,
     onError: (error) => log.warn({ err: error }, 'claims not renewed'),
   });
+  const heartbeat = openHeartbeatDeps({ config, db, log, instance: deps.instance });
   const workers = startWorkers({
     deps: {
       db,
@@ -64,7 +66,7 @@ function openWorkers(deps: Deps): Workers {
       queues,
       wakeups,
       claims,
-      heartbeat: { db, log, heartbeatSeconds: config.heartbeatSeconds },
+      heartbeat,
       runRetentionDays: config.runRetentionDays,
     },
     log,
@@ -75,6 +77,7 @@ function openWorkers(deps: Deps): Workers {
     close: async (deadlineMs) => {
       await workers.close(deadlineMs);
       claims.close();
+      await heartbeat.close();
     },
   };
 }

@@ -1,13 +1,15 @@
+import { resolve } from 'node:path';
 import { Client } from 'pg';
 import { AppError } from '../errors.ts';
 import { prepareBinaries } from './embedded/binaries.ts';
-import { ensureCluster, readCredentials, superuser, writeCredentials } from './embedded/cluster.ts';
+import { ensureCluster, superuser } from './embedded/cluster.ts';
+import { readCredentials, writeCredentials } from './embedded/credentials.ts';
 import { acquireLock } from './embedded/lock.ts';
 import type { Log } from './embedded/log.ts';
 import { placeCluster } from './embedded/place.ts';
 import type { Place } from './embedded/place.ts';
 import { stopOrphan } from './embedded/postmaster.ts';
-import { ServerFailure, rotateLog, startError } from './embedded/server.ts';
+import { rotateLog } from './embedded/server.ts';
 import { superviseServer } from './embedded/supervise.ts';
 import type { SupervisedServer } from './embedded/supervise.ts';
 
@@ -26,6 +28,8 @@ export type EmbeddedPostgresOptions = {
   settings?: Record<string, string>;
   /** Recovery after a crash counts, hence the generous default. */
   startTimeoutMs?: number;
+  /** How long to wait for an instance that is just leaving the folder, as in a quick restart. */
+  lockTimeoutMs?: number;
   /** Where root puts what PostgreSQL's account could not reach otherwise. */
   sharedDir?: string;
 };
@@ -42,17 +46,18 @@ const database = 'defib';
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
 ): Promise<EmbeddedPostgres> {
-  const { dataDir, log, sharedDir = '/var/lib/defib' } = options;
+  const { log, sharedDir = '/var/lib/defib', lockTimeoutMs = 2_000 } = options;
+  const dataDir = resolve(options.dataDir);
   try {
     const place = await placeCluster(dataDir, sharedDir, log);
-    const lock = acquireLock(`${place.pgdata}.lock`, dataDir);
+    const lock = await acquireLock(`${place.pgdata}.lock`, dataDir, lockTimeoutMs);
     try {
       const { server, url } = await startOn(place, { ...options, sharedDir });
       let stopped: Promise<void> | undefined;
       return { url, stop: () => (stopped ??= server.stop().finally(lock.release)) };
     } catch (error) {
       lock.release();
-      throw error instanceof ServerFailure ? startError(place.pgdata, error) : error;
+      throw error;
     }
   } catch (error) {
     throw error instanceof AppError ? error : folderError(dataDir, error);
@@ -72,7 +77,10 @@ async function startOn(
   await rotateLog(pgdata);
 
   const { password, port } = await readCredentials(pgdata);
-  const server = await superviseServer({ place, binaries, port, settings, startTimeoutMs }, log);
+  const server = await superviseServer(
+    { place, binaries, settings, startTimeoutMs, preferredPort: port },
+    log,
+  );
   const urlOf = (name: string) =>
     `postgres://${superuser}:${password}@127.0.0.1:${server.port}/${name}`;
   try {
@@ -85,7 +93,13 @@ async function startOn(
     throw error;
   }
   const elapsedMs = Math.round(performance.now() - began);
-  log('info', 'PostgreSQL is up', { folder: pgdata, cluster, port: server.port, elapsedMs });
+  log('info', 'PostgreSQL is up', {
+    folder: pgdata,
+    cluster,
+    account: account.name,
+    port: server.port,
+    elapsedMs,
+  });
   return { server, url: urlOf(database) };
 }
 
@@ -104,8 +118,8 @@ function folderError(dataDir: string, cause: unknown): AppError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new AppError(
     'unavailable',
-    `Cannot use the data folder ${dataDir} for the embedded PostgreSQL: ${why}. Make it writable for ` +
-      'this user, or set DEFIB_DATA_DIR to another folder, or set DATABASE_URL.',
+    `Cannot use the data folder ${dataDir} for the embedded PostgreSQL: ${why}. Mend ` +
+      'that, or set DEFIB_DATA_DIR to another folder, or set DATABASE_URL to use a server of your own.',
     { cause },
   );
 }

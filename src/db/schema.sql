@@ -158,7 +158,6 @@ CREATE INDEX issue_claims_unsettled_idx ON public.issue_claims USING btree (agen
 CREATE INDEX issues_label_keys_idx ON public.issues USING gin (label_keys) WHERE ((state = 'open'::text) AND (vanished_at IS NULL));
 CREATE UNIQUE INDEX repos_name_key ON public.repos USING btree (forge, lower(owner), lower(name));
 CREATE INDEX runs_agent_id_idx ON public.runs USING btree (agent_id, id DESC);
-CREATE INDEX runs_finished_at_idx ON public.runs USING btree (kind, finished_at) WHERE (finished_at IS NOT NULL);
 CREATE UNIQUE INDEX runs_idempotency_key ON public.runs USING btree (agent_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
-CREATE INDEX runs_live_idx ON public.runs USING btree (dispatched_at) WHERE (status = ANY (ARRAY['queued'::text, 'running'::text]));
+CREATE INDEX runs_live_idx ON public.runs USING btree (dispatched_at) WHERE (finished_at IS NULL);
 CREATE INDEX tokens_agent_id_idx ON public.tokens USING btree (agent_id);

@@ -1,4 +1,5 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { requestId } from 'hono/request-id';
 import type { Redis } from 'ioredis';
@@ -10,16 +11,29 @@ import { bearerAuth, operatorForBrowser } from './auth.ts';
 import { boardRoutes } from './board.ts';
 import { addDocs } from './docs.ts';
 import type { AppEnv } from './env.ts';
+import { hasBody } from './request.ts';
 import { healthRoutes } from './health.ts';
 import { problem, tooLarge, toProblem } from './problem.ts';
 import { rateLimit } from './rate-limit.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { heartbeatRoutes } from './routes/heartbeat.ts';
+import { repoRoutes } from './routes/repos.ts';
 import { runRoutes } from './routes/runs.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { createRouter } from './validation.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
+
+const limitBodyTo1M = bodyLimit({
+  maxSize: MAX_BODY_BYTES,
+  onError: () => {
+    throw tooLarge();
+  },
+});
+
+/** The limiter builds a whole Request to look for a body; most heartbeats have none. */
+const limitBody: MiddlewareHandler<AppEnv> = (c, next) =>
+  hasBody(c) ? limitBodyTo1M(c, next) : next();
 
 export type AppOptions = {
   deps: Deps;
@@ -60,15 +74,11 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
       redis: options.rateLimitRedis,
       prefix: deps.config.queuePrefix,
     }),
-    bodyLimit({
-      maxSize: MAX_BODY_BYTES,
-      onError: () => {
-        throw tooLarge();
-      },
-    }),
+    limitBody,
   );
   app.route('/api', heartbeatRoutes(deps, options.pressure));
   app.route('/api', agentRoutes(deps));
+  app.route('/api', repoRoutes(deps));
   app.route('/api', tokenRoutes(deps));
   app.route('/api', runRoutes(deps));
   addDocs(app);

@@ -26,12 +26,49 @@ export const agentNameParam = z.object({
   agentName: agentNameSchema.openapi({ param: { name: 'agentName', in: 'path' } }),
 });
 
+// What GitHub allows in names of owners and repositories.
+const OWNER = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})$/;
+const REPO = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}$/;
+
+export const ownerSchema = z
+  .string()
+  .regex(OWNER, 'must be the name of a GitHub user or organisation')
+  .openapi({ example: 'acme' });
+export const repoNameSchema = z
+  .string()
+  .regex(REPO, 'must be the name of a repository')
+  .openapi({ example: 'app' });
+
+/** `owner/name`, read into its parts. */
+export const fullRepoNameSchema = z
+  .string()
+  .refine((text) => {
+    const [owner = '', name = '', ...rest] = text.split('/');
+    return OWNER.test(owner) && REPO.test(name) && rest.length === 0;
+  }, 'must be "owner/name", as in "acme/app"')
+  .openapi({ example: 'acme/app' });
+
+export function parseRepoName(fullName: string): { owner: string; name: string } {
+  const [owner = '', name = ''] = fullName.split('/');
+  return { owner, name };
+}
+
 export const idParam = z.object({
   id: z.uuid('must be a UUID').openapi({
     param: { name: 'id', in: 'path' },
     example: '01920000-0000-7000-8000-000000000000',
   }),
 });
+
+/** Text that PostgreSQL can keep: whole characters, and none of them NUL. */
+export const storableText = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength, `must have at most ${maxLength} characters`)
+    .refine(
+      (text) => text.isWellFormed() && !text.includes('\0'),
+      'must be well-formed Unicode without NUL',
+    );
 
 export const pageQuery = {
   limit: z.coerce

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import type { Db } from '../db/connect.ts';
 import {
   type Accepted,
-  acceptHeartbeat,
+  type AcceptHeartbeat,
   type HeartbeatRequest,
 } from '../services/heartbeat/accept.ts';
 import { runHeartbeat } from '../services/heartbeat/run.ts';
@@ -42,18 +41,22 @@ export const heartbeatJob = defineJob({
  * less accepted; the sweep enqueues it once the queue is back.
  */
 export async function submitHeartbeat(
-  deps: { db: Db; queues: Queues; origin: string; onEnqueueError: (error: unknown) => void },
+  deps: SubmitDeps,
   request: HeartbeatRequest,
 ): Promise<Accepted> {
-  const accepted = await acceptHeartbeat(deps.db, request);
+  const accepted = await deps.accept(request);
   if (accepted.created) {
-    const dispatch = {
-      id: accepted.runId,
-      kind: 'heartbeat' as const,
-      agentName: request.agentName,
-      dispatch: 1,
-    };
+    const { agentName } = request;
+    const dispatch = { id: accepted.runId, kind: 'heartbeat' as const, agentName, dispatch: 1 };
     void deps.queues.enqueueRun(dispatch, deps.origin).catch(deps.onEnqueueError);
   }
   return accepted;
 }
+
+export type SubmitDeps = {
+  accept: AcceptHeartbeat;
+  queues: Queues;
+  /** The process that waits for the answer. */
+  origin: string;
+  onEnqueueError: (error: unknown) => void;
+};

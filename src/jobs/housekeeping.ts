@@ -12,6 +12,7 @@ export type HousekeepingDeps = {
   runRetentionDays: number;
 };
 
+const DAY_MS = 24 * 3600 * 1000;
 const BATCH = 1000;
 const MAX_BATCHES = 50;
 /** How long finished jobs stay visible in Bull Board where we clean by hand. */
@@ -26,7 +27,7 @@ export const housekeepingJob = defineJob({
     const runs = await inBatches(signal, () =>
       purgeRuns(deps.db, {
         kind: 'heartbeat',
-        olderThanDays: deps.runRetentionDays,
+        acceptedBefore: new Date(Date.now() - deps.runRetentionDays * DAY_MS),
         limit: BATCH,
       }),
     );

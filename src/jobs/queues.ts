@@ -1,8 +1,8 @@
 import type { Queue } from 'bullmq';
+import { createBatcher } from '../batch.ts';
 import type { Dispatch } from '../db/queries/run-claims.ts';
 import type { RunKind } from '../db/schema.ts';
 import { type QueueBackend, withTimeout } from './backend.ts';
-import { createBatcher } from './batch.ts';
 
 /** What a run's job carries: only what finds the row. `origin` is the process that waits for it. */
 export type RunJobData = { runId: string; agentName: string; origin: string | null };

@@ -31,6 +31,7 @@ export async function startRedisServer(): Promise<RedisServer> {
   const end = async (signal: NodeJS.Signals) => {
     if (server.exitCode !== null || server.signalCode !== null) return;
     const exited = once(server, 'exit');
+    server.ref();
     server.kill(signal);
     await exited;
   };
@@ -49,7 +50,7 @@ export async function startRedisServer(): Promise<RedisServer> {
     },
     async stop() {
       await end('SIGTERM');
-      line.release();
+      await line.release();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -31,7 +31,7 @@ export async function startTestServer(): Promise<TestServer> {
     url: server.url,
     async stop() {
       await server.stop();
-      line.release();
+      await line.release();
       await rm(dataDir, { recursive: true, force: true });
     },
   };

@@ -1,17 +1,13 @@
-import { chown, mkdtemp, open, readFile, readdir, rename, rm } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
+import { chown, mkdtemp, open, readFile, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { AppError } from '../../errors.ts';
-import type { Account } from './account.ts';
 import type { Binaries } from './binaries.ts';
-import { run } from './run.ts';
+import { writeCredentials, writePrivate } from './credentials.ts';
 import type { Place } from './place.ts';
-
-/** What a client needs to get in. Kept in the cluster's folder, readable by its owner only. */
-export type Credentials = { password: string; port: number | undefined };
+import { run } from './run.ts';
 
 export const superuser = 'defib';
-const credentialsFile = 'defib.json';
 
 /**
  * Makes sure that a complete cluster of the right version is at `pgdata`, made new if there is
@@ -21,39 +17,41 @@ const credentialsFile = 'defib.json';
  * @param sync whether the new files must be on disk before they count
  */
 export async function ensureCluster(
-  { pgdata, account }: Place,
+  place: Place,
   binaries: Binaries,
   sync: boolean,
 ): Promise<'created' | 'found'> {
-  const present = await readdir(pgdata).catch((error: NodeJS.ErrnoException) => {
+  const present = await readdir(place.pgdata).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
   if (present.length > 0) {
-    await checkVersion(pgdata, binaries.major);
+    await checkVersion(place.pgdata, binaries.major);
     return 'found';
   }
-  await removeHalfMade(pgdata);
-  await initialise(pgdata, account, binaries, sync);
+  await removeHalfMade(place.pgdata);
+  await initialise(place, binaries, sync);
   return 'created';
 }
 
 async function checkVersion(pgdata: string, major: number): Promise<void> {
-  const found = await readFile(join(pgdata, 'PG_VERSION'), 'utf8').catch(() => undefined);
+  const file = await readFile(join(pgdata, 'PG_VERSION'), 'utf8').catch(() => undefined);
+  const found = file?.trim();
+  if (found === String(major)) return;
   if (found === undefined) {
     throw new AppError(
       'unavailable',
-      `${pgdata} holds files, but is not a PostgreSQL data folder (it has no PG_VERSION). ` +
-        'Nothing was changed. Move it away to begin with an empty database, or set DEFIB_DATA_DIR.',
+      `${pgdata} holds files, but is not a PostgreSQL data folder (it has no PG_VERSION). Nothing was ` +
+        'changed. Move it away to begin with an empty database, or set DEFIB_DATA_DIR.',
     );
   }
-  if (found.trim() === String(major)) return;
   throw new AppError(
     'unavailable',
-    `The data in ${pgdata} was written by PostgreSQL ${found.trim()}, and this release of Defib brings ` +
+    `The data in ${pgdata} was written by PostgreSQL ${found}, and this release of Defib brings ` +
       `PostgreSQL ${major}, which cannot read it. Nothing was changed. To keep the data, start the ` +
-      `release of Defib that wrote it, save it with pg_dump, and load it into this one; or serve it with ` +
-      `PostgreSQL ${found.trim()} and set DATABASE_URL. To begin anew, set DEFIB_DATA_DIR to another folder.`,
+      'release of Defib that wrote it, save it with pg_dump and load it into this one; or serve it ' +
+      `with a PostgreSQL ${found} of your own and set DATABASE_URL. To begin with an empty database, ` +
+      'set DEFIB_DATA_DIR to another folder.',
   );
 }
 
@@ -67,92 +65,46 @@ async function removeHalfMade(pgdata: string): Promise<void> {
   }
 }
 
-async function initialise(
-  pgdata: string,
-  account: Account,
-  binaries: Binaries,
-  sync: boolean,
-): Promise<void> {
+async function initialise(place: Place, binaries: Binaries, sync: boolean): Promise<void> {
+  const { pgdata, account } = place;
   const folder = await mkdtemp(`${pgdata}.init-`);
   try {
     const [data, passwordFile] = [join(folder, 'data'), join(folder, 'password')];
     const password = randomBytes(24).toString('hex');
-    await giveTo(account, folder);
+    if (!account.own) await chown(folder, account.uid, account.gid);
     await writePrivate(passwordFile, password, account);
-    const made = await run(
-      binaries.initdb,
-      [
-        `--pgdata=${data}`,
-        `--username=${superuser}`,
-        `--pwfile=${passwordFile}`,
-        '--auth=scram-sha-256',
-        '--encoding=UTF8',
-        // PostgreSQL's own collation: the same on every machine, and no upgrade of libc changes it.
-        '--locale-provider=builtin',
-        '--builtin-locale=C.UTF-8',
-        '--locale=C',
-        ...(sync ? [] : ['--no-sync']),
-      ],
-      account,
-    );
-    if (!made.ok) throw new AppError('unavailable', initdbFailed(pgdata, made.stderr));
-    await writeCredentials(data, { password, port: undefined }, account);
+    const flags = [`--pgdata=${data}`, `--pwfile=${passwordFile}`, ...initdbFlags];
+    const made = await run(binaries.initdb, sync ? flags : [...flags, '--no-sync'], account);
+    if (!made.ok) throw initdbFailed(pgdata, made.stderr);
+    await writeCredentials(data, { password }, account);
     await rename(data, pgdata);
+    if (sync) await syncFolder(dirname(pgdata));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-function initdbFailed(pgdata: string, stderr: string): string {
-  return (
-    `Cannot make the database folder ${pgdata}. Free or open what initdb complains about, or set ` +
-    `DEFIB_DATA_DIR to another folder, or set DATABASE_URL. initdb says:\n${stderr}`
+const initdbFlags = [
+  `--username=${superuser}`,
+  // Anyone on this machine can connect to the port: nobody gets in without the password.
+  '--auth=scram-sha-256',
+  '--encoding=UTF8',
+  // PostgreSQL's own collation: the same on every machine, and no upgrade of libc changes it.
+  '--locale-provider=builtin',
+  '--builtin-locale=C.UTF-8',
+  '--locale=C',
+];
+
+/** Without it a power cut could take back the rename, and the next start would begin anew. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  await folder.sync().finally(() => folder.close());
+}
+
+function initdbFailed(pgdata: string, stderr: string): AppError {
+  return new AppError(
+    'unavailable',
+    `Cannot make the database folder ${pgdata}. Mend what initdb complains about, or set DEFIB_DATA_DIR ` +
+      `to another folder, or set DATABASE_URL to use a server of your own. initdb says:\n${stderr}`,
   );
-}
-
-export async function readCredentials(pgdata: string): Promise<Credentials> {
-  const path = join(pgdata, credentialsFile);
-  try {
-    const read: unknown = JSON.parse(await readFile(path, 'utf8'));
-    if (typeof read === 'object' && read !== null && 'password' in read) {
-      const port = 'port' in read && typeof read.port === 'number' ? read.port : undefined;
-      if (typeof read.password === 'string') return { password: read.password, port };
-    }
-    throw new Error('it holds no password');
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new AppError(
-      'unavailable',
-      `Cannot read the database password from ${path}: ${why}. Restore the file from a backup of the ` +
-        'folder, or set DEFIB_DATA_DIR to another folder to begin anew.',
-      { cause },
-    );
-  }
-}
-
-/** Replaces the file as a whole: a crash leaves the old one or the new one. */
-export async function writeCredentials(
-  pgdata: string,
-  credentials: Credentials,
-  account: Account,
-): Promise<void> {
-  const path = join(pgdata, credentialsFile);
-  await rm(`${path}.new`, { force: true });
-  await writePrivate(`${path}.new`, JSON.stringify(credentials), account);
-  await rename(`${path}.new`, path);
-}
-
-async function writePrivate(path: string, content: string, account: Account): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(`${content}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await giveTo(account, path);
-}
-
-async function giveTo(account: Account, path: string): Promise<void> {
-  if (!account.own) await chown(path, account.uid, account.gid);
 }

@@ -1,9 +1,13 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../errors.ts';
 
 export type Lock = { release(): void };
+
+/** Locks held by this process: one that is garbage-collected would be closed, and so lost. */
+const held = new Set<DatabaseSync>();
 
 /**
  * Takes the cluster's folder for this process until `release` or the process's death.
@@ -19,27 +23,61 @@ export type Lock = { release(): void };
  * POSIX drops a process's locks on a file when the process closes *any* descriptor of it: nothing
  * else may open `path`. That is why the holder's name is kept in a file beside it.
  *
+ * @param patienceMs how long to wait for a holder that is just ending, as in a quick restart
  * @throws AppError `conflict` while another live instance holds it
  */
-export function acquireLock(path: string, dataDir: string): Lock {
-  const ownerFile = `${path}.owner`;
-  const file = new DatabaseSync(path, { timeout: 0 });
+export async function acquireLock(
+  path: string,
+  dataDir: string,
+  patienceMs: number,
+): Promise<Lock> {
+  const ownerFile = ownerFileOf(path);
+  const file = await openLocked(path, dataDir, performance.now() + patienceMs);
   try {
-    // In memory, so that an exclusive transaction that writes nothing leaves no journal beside it.
-    file.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
-  } catch (cause) {
+    // Who can read it could lock it. By name: opening it would be the trap described above.
+    chmodSync(path, 0o600);
+    writeFileSync(ownerFile, JSON.stringify({ pid: process.pid, host: hostname() }), {
+      mode: 0o600,
+    });
+  } catch (error) {
     file.close();
-    throw isBusy(cause) ? heldElsewhere(ownerFile, dataDir) : unlockable(path, cause);
+    throw error;
   }
-  writeFileSync(ownerFile, JSON.stringify({ pid: process.pid, host: hostname() }), { mode: 0o600 });
+  held.add(file);
   return {
     release() {
-      if (!file.isOpen) return;
+      if (!held.delete(file)) return;
       rmSync(ownerFile, { force: true });
       file.close();
     },
   };
 }
+
+async function openLocked(path: string, dataDir: string, deadline: number): Promise<DatabaseSync> {
+  while (true) {
+    try {
+      return tryLock(path);
+    } catch (cause) {
+      if (!isBusy(cause)) throw unlockable(path, cause);
+      if (performance.now() >= deadline) throw heldElsewhere(ownerFileOf(path), dataDir);
+    }
+    await sleep(50);
+  }
+}
+
+function tryLock(path: string): DatabaseSync {
+  const file = new DatabaseSync(path, { timeout: 0 });
+  try {
+    // In memory, so that an exclusive transaction that writes nothing leaves no journal beside it.
+    file.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+const ownerFileOf = (path: string) => `${path}.owner`;
 
 const sqliteBusy = 5;
 

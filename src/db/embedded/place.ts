@@ -27,6 +27,7 @@ export type Place = { pgdata: string; account: Account };
 export async function placeCluster(dataDir: string, shared: string, log: Log): Promise<Place> {
   const link = join(await makeDataDir(dataDir), 'postgres');
   const pgdata = await follow(link);
+  if (!(await exists(dirname(pgdata)))) throw leadsNowhere(link, pgdata);
   const account = await chooseAccount(await ownerOf(pgdata), pgdata);
   if (account.own) return { pgdata, account };
   const closed = await firstClosed(dirname(pgdata), account);
@@ -88,6 +89,14 @@ async function ownerOf(pgdata: string): Promise<{ uid: number; gid: number } | u
 
 async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+function leadsNowhere(link: string, pgdata: string): AppError {
+  return new AppError(
+    'unavailable',
+    `The database folder ${link} is a link to ${pgdata}, and ${dirname(pgdata)} does not exist. Bring it ` +
+      'back (is a disk not mounted?), or delete the link to begin with an empty database.',
+  );
 }
 
 function unreachable(path: string, closed: string, account: Account): AppError {

@@ -12,6 +12,7 @@ export type Postmaster = { pid: number; ready: boolean };
 export async function readPostmaster(pgdata: string): Promise<Postmaster | undefined> {
   const text = await readFile(join(pgdata, 'postmaster.pid'), 'utf8').catch(() => '');
   const lines = text.split('\n');
+  // Negative for a server in single-user mode.
   const pid = Math.abs(Number(lines[0]));
   if (!Number.isInteger(pid) || pid === 0) return undefined;
   return { pid, ready: lines[7]?.trim() === 'ready' };
@@ -35,57 +36,66 @@ export async function stopOrphan(pgdata: string, log: Log): Promise<void> {
     return;
   }
   log('warn', 'Stopping the PostgreSQL that an earlier instance left running', { pid: found.pid });
-  await endProcess(found.pid, () => !isAlive(found.pid));
+  // Not `isAlive`: in a container without an init process a dead orphan stays a zombie for ever.
+  await endProcess(found.pid, async () => !(await servesFolder(found.pid, pgdata)));
 }
+
+type Condition = () => boolean | Promise<boolean>;
 
 /**
  * Fast shutdown, then immediate, then kill: each when the one before brought nothing. None loses
  * committed data, the later ones only cost a recovery at the next start.
  */
-export async function endProcess(
-  pid: number,
-  ended: () => boolean,
-  patienceMs: { fast: number; immediate: number } = { fast: 30_000, immediate: 5_000 },
-): Promise<void> {
+export async function endProcess(pid: number, ended: Condition): Promise<void> {
   const steps = [
-    ['SIGINT', patienceMs.fast],
-    ['SIGQUIT', patienceMs.immediate],
-    ['SIGKILL', patienceMs.immediate],
+    { signal: 'SIGINT', patienceMs: 30_000 },
+    { signal: 'SIGQUIT', patienceMs: 5_000 },
+    { signal: 'SIGKILL', patienceMs: 5_000 },
   ] as const;
-  for (const [signal, patience] of steps) {
-    if (ended()) return;
-    process.kill(pid, signal);
-    if (await until(ended, patience)) return;
+  for (const { signal, patienceMs } of steps) {
+    if (await ended()) return;
+    sendSignal(pid, signal);
+    if (await becomesTrue(ended, patienceMs)) return;
   }
   throw new AppError('unavailable', `PostgreSQL (pid ${pid}) does not end. Stop it by hand.`);
 }
 
-async function until(condition: () => boolean, patienceMs: number): Promise<boolean> {
+async function becomesTrue(condition: Condition, patienceMs: number): Promise<boolean> {
   const deadline = performance.now() + patienceMs;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > deadline) return false;
     await sleep(10);
   }
   return true;
 }
 
-function isAlive(pid: number): boolean {
+/** Signal 0 asks whether the process exists. False when there is none. */
+function sendSignal(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    return process.kill(pid, signal);
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    throw error;
   }
 }
 
-/** Whether a process is a server on this folder: a postmaster works in it, and is started with it. */
+function isAlive(pid: number): boolean {
+  try {
+    return sendSignal(pid, 0);
+  } catch {
+    // It exists, and belongs to somebody else.
+    return true;
+  }
+}
+
+/** Whether a process is a server on this folder: it works in it, and is started with its path. */
 async function servesFolder(pid: number, pgdata: string): Promise<boolean> {
   if (process.platform === 'linux') {
     const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
     const command = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
     return cwd === pgdata && command.startsWith('postgres');
   }
-  const ps = promisify(execFile)('ps', ['-o', 'command=', '-p', String(pid)]);
+  const ps = promisify(execFile)('ps', ['-ww', '-o', 'command=', '-p', String(pid)]);
   const { stdout } = await ps.catch(() => ({ stdout: '' }));
   return stdout.includes('postgres') && stdout.includes(pgdata);
 }

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, readFile, rename } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AppError } from '../../errors.ts';
 import type { Binaries } from './binaries.ts';
 import type { Place } from './place.ts';
 import { endProcess, readPostmaster } from './postmaster.ts';
@@ -16,77 +15,68 @@ export type ServerOptions = {
   startTimeoutMs: number;
 };
 
+/** A server that takes connections. `exited` settles when its process is gone, for any reason. */
 export type Server = { pid: number; exited: Promise<void>; stop(): Promise<void> };
 
-/** Why a server did not come up. `tail` is what it wrote to its log this time. */
-export class ServerFailure extends Error {
-  readonly tail: string;
-  constructor(message: string, tail: string) {
-    super(message);
-    this.tail = tail;
-  }
-}
+/** Why a server did not come up, and what it wrote to its log this time. */
+export type StartFailure = { reason: string; logTail: string };
+
+type Child = Server & { over(): boolean };
 
 export const logFileOf = (pgdata: string) => `${pgdata}.log`;
 
 /** Begins a new log, and keeps the one before, which may tell why the last run ended. */
 export async function rotateLog(pgdata: string): Promise<void> {
   const path = logFileOf(pgdata);
-  await rename(path, `${path}.1`).catch(() => undefined);
+  await rename(path, `${path}.1`).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+}
+
+/** Starts the server and waits until it takes connections. */
+export async function launch(options: ServerOptions): Promise<Server | StartFailure> {
+  const path = logFileOf(options.place.pgdata);
+  const log = await open(path, 'a', 0o600);
+  try {
+    const logStart = (await log.stat()).size;
+    const child = await spawnServer(options, log.fd);
+    if ('logTail' in child) return child;
+    const reason = await waitUntilReady(child, options);
+    if (reason === undefined) return child;
+    const text = (await readFile(path)).subarray(logStart).toString();
+    return { reason, logTail: text.trim().split('\n').slice(-15).join('\n') };
+  } finally {
+    await log.close();
+  }
 }
 
 /**
- * Starts the server and waits until it takes connections.
- *
- * It gets a session of its own (`detached`), so that Ctrl-C and the closing of a terminal, which
- * signal the foreground process group, end it only after the service has drained.
- *
- * @throws ServerFailure
+ * The server gets a session of its own (`detached`): Ctrl-C and the closing of a terminal, which
+ * signal the whole foreground process group, must not end it before the service has drained.
  */
-export async function launch(options: ServerOptions): Promise<Server> {
-  const { account, pgdata } = options.place;
-  const logFile = await open(logFileOf(pgdata), 'a', 0o600);
-  const logStart = (await logFile.stat()).size;
+async function spawnServer(options: ServerOptions, logFd: number): Promise<Child | StartFailure> {
+  const { pgdata, account } = options.place;
   const child = spawn(options.binaries.postgres, ['-D', pgdata, ...flags(options)], {
     ...runAs(account),
     detached: true,
-    stdio: ['ignore', logFile.fd, logFile.fd],
+    stdio: ['ignore', logFd, logFd],
   });
-  let over = false;
-  const exited = once(child, 'exit').then(
-    () => void (over = true),
-    () => void (over = true),
-  );
-  const spawnError = await once(child, 'spawn').then(
-    () => undefined,
-    (error: Error) => error,
-  );
-  await logFile.close();
-  if (spawnError !== undefined || child.pid === undefined) {
-    throw new ServerFailure(`it cannot be run as ${account.name}`, String(spawnError?.message));
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  try {
+    await once(child, 'spawn');
+  } catch (error) {
+    return { reason: `it cannot be run as ${account.name}`, logTail: String(error) };
   }
-  // The server alone does not keep this process from ending.
-  child.unref();
   const { pid } = child;
+  if (pid === undefined) return { reason: 'it has no process id', logTail: '' };
+  // Whoever forgets `stop` must still be able to end; the next start cleans up.
+  child.unref();
+  const over = () => child.exitCode !== null || child.signalCode !== null;
   const stop = async () => {
     child.ref();
-    await endProcess(pid, () => over);
+    await endProcess(pid, over);
   };
-
-  const deadline = performance.now() + options.startTimeoutMs;
-  while (true) {
-    const found = await readPostmaster(pgdata);
-    if (found?.pid === pid && found.ready) return { pid, exited, stop };
-    const late = performance.now() > deadline;
-    if (late) await stop();
-    if (over) {
-      const why = late
-        ? `it was not ready after ${options.startTimeoutMs} ms`
-        : 'it stopped at once';
-      throw new ServerFailure(why, await readTail(logFileOf(pgdata), logStart));
-    }
-    await sleep(15);
-  }
+  return { pid, exited, over, stop };
 }
 
 function flags({ port, settings }: ServerOptions): string[] {
@@ -102,17 +92,18 @@ function flags({ port, settings }: ServerOptions): string[] {
   return Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }
 
-async function readTail(path: string, from: number): Promise<string> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  return text.slice(from).trim().split('\n').slice(-15).join('\n');
-}
-
-export function startError(pgdata: string, failure: ServerFailure): AppError {
-  return new AppError(
-    'unavailable',
-    `The embedded PostgreSQL did not start: ${failure.message}. Its log ${logFileOf(pgdata)} ends with:\n` +
-      `${failure.tail || '(nothing)'}\nMend what it complains about, or set DEFIB_DATA_DIR to another ` +
-      'folder, or set DATABASE_URL to use a server of your own.',
-    { cause: failure },
-  );
+/** Undefined once it takes connections, else why it never will. */
+async function waitUntilReady(
+  child: Child,
+  { place, startTimeoutMs }: ServerOptions,
+): Promise<string | undefined> {
+  const deadline = performance.now() + startTimeoutMs;
+  while (performance.now() < deadline) {
+    const found = await readPostmaster(place.pgdata);
+    if (found?.pid === child.pid && found.ready) return undefined;
+    if (child.over()) return 'it ended at once';
+    await sleep(15);
+  }
+  await child.stop();
+  return `it was not ready after ${startTimeoutMs} ms`;
 }

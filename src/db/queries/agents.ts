@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Db } from '../connect.ts';
 import { type Page, type PageRequest, toPage } from '../page.ts';
 import type { Agent, AgentPolicy } from '../schema.ts';
@@ -33,6 +34,29 @@ export async function upsertAgent(
 
 export async function findAgent(db: Db, name: string): Promise<Agent | undefined> {
   return await db.selectFrom('agents').selectAll().where('name', '=', name).executeTakeFirst();
+}
+
+/** An agent, and whether a heartbeat has anything to look after for it. */
+export type AgentAtWork = Agent & { tracks_repos: boolean; has_claims: boolean };
+
+/** Agents by id, many in one read; undefined where there is none. In the order of `ids`. */
+export async function findAgentsAtWork(
+  db: Db,
+  ids: string[],
+): Promise<(AgentAtWork | undefined)[]> {
+  const rows = await db
+    .selectFrom('agents')
+    .selectAll()
+    .select([
+      sql<boolean>`EXISTS (SELECT FROM agent_repos WHERE agent_id = agents.id)`.as('tracks_repos'),
+      sql<boolean>`EXISTS (
+        SELECT FROM issue_claims WHERE agent_id = agents.id AND labels_settled_at IS NULL
+      )`.as('has_claims'),
+    ])
+    .where('id', '=', sql<string>`any(${ids}::uuid[])`)
+    .execute();
+  const byId = new Map(rows.map((agent) => [agent.id, agent]));
+  return ids.map((id) => byId.get(id));
 }
 
 export async function listAgents(db: Db, { limit, cursor }: PageRequest): Promise<Page<Agent>> {

@@ -65,15 +65,24 @@ export async function setAgentRepos(db: Db, agentId: string, repoIds: string[]):
     ON CONFLICT DO NOTHING`.execute(db);
 }
 
-export async function listAgentRepoNames(db: Db, agentId: string): Promise<RepoName[]> {
-  return await db
+/** The repositories of each of these agents, by agent id; in order of their names. */
+export async function listReposOfAgents(
+  db: Db,
+  agentIds: string[],
+): Promise<Map<string, RepoName[]>> {
+  const rows = await db
     .selectFrom('repos')
     .innerJoin('agent_repos', 'agent_repos.repo_id', 'repos.id')
-    .select(['owner', 'name'])
-    .where('agent_id', '=', agentId)
+    .select(['agent_id', 'owner', 'name'])
+    .where('agent_id', '=', sql<string>`any(${agentIds}::uuid[])`)
     .orderBy('owner')
     .orderBy('name')
     .execute();
+  const grouped = new Map<string, RepoName[]>();
+  for (const { agent_id, ...repo } of rows) {
+    grouped.set(agent_id, [...(grouped.get(agent_id) ?? []), repo]);
+  }
+  return grouped;
 }
 
 /** Lets the next heartbeat ask upstream again at once, e.g. after the operator mended the cause. */

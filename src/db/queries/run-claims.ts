@@ -8,11 +8,13 @@ import type { Directive, Run, RunKind, RunOutcome, RunStep } from '../schema.ts'
  * that was paused, cut off or declared dead can do no harm when it comes back.
  */
 
-/** Claims a queued run, or one whose worker's lease has passed. Undefined: someone else has it. */
-export async function claimRun(
-  db: Db,
-  options: { id: string; holder: string; leaseSeconds: number },
-): Promise<Run | undefined> {
+export type ClaimOptions = { ids: string[]; holder: string; leaseSeconds: number };
+
+/**
+ * Claims those of the runs that are queued, or whose worker's lease has passed. What is not
+ * returned, someone else has.
+ */
+export async function claimRuns(db: Db, options: ClaimOptions): Promise<Run[]> {
   return await db
     .updateTable('runs')
     .set({
@@ -22,7 +24,7 @@ export async function claimRun(
       claim_expires_at: sql<Date>`now() + make_interval(secs => ${options.leaseSeconds})`,
       started_at: sql<Date>`now()`,
     })
-    .where('id', '=', options.id)
+    .where('id', '=', sql<string>`any(${options.ids}::uuid[])`)
     .where((eb) =>
       eb.or([
         eb('status', '=', 'queued'),
@@ -30,7 +32,7 @@ export async function claimRun(
       ]),
     )
     .returningAll()
-    .executeTakeFirst();
+    .execute();
 }
 
 export type RunResult = {
@@ -44,40 +46,49 @@ export type RunResult = {
   steps: RunStep[];
 };
 
+export type FinishedRun = RunResult & { id: string; epoch: number };
+
 /**
- * Writes the result and the steps in one statement, if the claim is still the newest. Returns
- * whether it was: false means that the work was done in vain and another result stands.
+ * Writes results and steps in one statement, each if its claim is still the newest. Returns for
+ * each whether it was: false means that the work was done in vain and another result stands.
  */
-export async function finishRun(
-  db: Db,
-  claim: { id: string; epoch: number },
-  result: RunResult,
-): Promise<boolean> {
+export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<boolean[]> {
   const { rows } = await sql<{ id: string }>`
-    WITH finished AS (
+    WITH result AS (
+      SELECT * FROM jsonb_to_recordset(${JSON.stringify(finished.map(toRecord))}::jsonb) AS result (
+        id uuid, epoch int, status text, summary text, warnings jsonb, errors jsonb,
+        touched_issue_urls jsonb, directives jsonb, next_heartbeat_seconds int, steps jsonb)
+    ), finished AS (
       UPDATE runs SET
-        status = ${result.status},
-        summary = ${result.summary},
-        warnings = ${JSON.stringify(result.warnings)}::jsonb,
-        errors = ${JSON.stringify(result.errors)}::jsonb,
-        touched_issue_urls = ${JSON.stringify(result.touchedIssueUrls)}::jsonb,
-        directives = ${JSON.stringify(result.directives)}::jsonb,
-        next_heartbeat_seconds = ${result.nextHeartbeatSeconds},
-        finished_at = now(),
+        status = result.status,
+        summary = result.summary,
+        warnings = result.warnings,
+        errors = result.errors,
+        touched_issue_urls = result.touched_issue_urls,
+        directives = result.directives,
+        next_heartbeat_seconds = result.next_heartbeat_seconds,
+        finished_at = clock_timestamp(),
         claim_expires_at = NULL
-      WHERE id = ${claim.id} AND status = 'running' AND epoch = ${claim.epoch}
-      RETURNING id
+      FROM result
+      WHERE runs.id = result.id AND runs.status = 'running' AND runs.epoch = result.epoch
+      RETURNING runs.id, result.steps
     ), steps AS (
       INSERT INTO run_steps (run_id, position, name, status, duration_ms)
-      SELECT finished.id, step.position, step.name, step.status, step.duration_ms
-      FROM finished, unnest(
-        ${result.steps.map((step) => step.name)}::text[],
-        ${result.steps.map((step) => step.status)}::text[],
-        ${result.steps.map((step) => step.duration_ms)}::int[]
-      ) WITH ORDINALITY AS step (name, status, duration_ms, position)
+      SELECT finished.id, step.position, step.value ->> 'name', step.value ->> 'status',
+        (step.value ->> 'duration_ms')::int
+      FROM finished, jsonb_array_elements(finished.steps) WITH ORDINALITY AS step (value, position)
     )
     SELECT id FROM finished`.execute(db);
-  return rows.length === 1;
+  const written = new Set(rows.map((row) => row.id));
+  return finished.map((run) => written.has(run.id));
+}
+
+function toRecord({ touchedIssueUrls, nextHeartbeatSeconds, ...run }: FinishedRun) {
+  return {
+    ...run,
+    touched_issue_urls: touchedIssueUrls,
+    next_heartbeat_seconds: nextHeartbeatSeconds,
+  };
 }
 
 /** Prolongs the leases of these claims. Returns the runs that are still held; the rest is lost. */
@@ -132,7 +143,7 @@ export async function requeueAbandoned(
       dispatch = dispatch + 1, dispatched_at = now()
     WHERE id IN (
       SELECT id FROM runs
-      WHERE status = 'running' AND claim_expires_at < now() AND epoch < ${options.maxClaims}
+      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now() AND epoch < ${options.maxClaims}
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
     RETURNING id, kind, agent_name AS "agentName", dispatch`.execute(db);
@@ -150,7 +161,7 @@ export async function failAbandoned(
       summary = ${options.error}, errors = ${JSON.stringify([options.error])}::jsonb
     WHERE id IN (
       SELECT id FROM runs
-      WHERE status = 'running' AND claim_expires_at < now() AND epoch >= ${options.maxClaims}
+      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now() AND epoch >= ${options.maxClaims}
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
     RETURNING id`.execute(db);
@@ -169,7 +180,7 @@ export async function takeOverdue(
     UPDATE runs SET dispatched_at = now()
     WHERE id IN (
       SELECT id FROM runs
-      WHERE status = 'queued'
+      WHERE finished_at IS NULL AND status = 'queued'
         AND dispatched_at < now() - make_interval(secs => ${options.olderThanSeconds})
       ORDER BY dispatched_at
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED

@@ -14,42 +14,36 @@ export type AcceptedRun = {
 };
 
 /**
- * Records that a run was accepted: the moment from which it is never lost. The agent must exist
- * and not be paused, and its idempotency key must be new: settled here, not before. Returns
- * whether a row was written.
+ * Records that runs were accepted: the moment from which they are never lost. For each, the agent
+ * must exist and not be paused, and the idempotency key must be new: settled here, not before.
+ * Returns for each run whether its row was written.
  */
-export async function insertRun(db: Db, run: AcceptedRun): Promise<boolean> {
-  const result = await db
-    .insertInto('runs')
-    .columns([
-      'id',
-      'agent_id',
-      'agent_name',
-      'kind',
-      'session_id',
-      'input',
-      'idempotency_key',
-      'request_hash',
-    ])
-    .expression((eb) =>
-      eb
-        .selectFrom('agents')
-        .select([
-          sql<string>`${run.id}::uuid`.as('id'),
-          'agents.id as agent_id',
-          'agents.name as agent_name',
-          sql<RunKind>`${run.kind}::text`.as('kind'),
-          sql<string | null>`${run.sessionId}::uuid`.as('session_id'),
-          sql<string>`${JSON.stringify(run.input)}::jsonb`.as('input'),
-          sql<string | null>`${run.idempotencyKey}::text`.as('idempotency_key'),
-          sql<Buffer | null>`${run.requestHash}::bytea`.as('request_hash'),
-        ])
-        .where('agents.name', '=', run.agentName)
-        .where('agents.paused', '=', false),
-    )
-    .onConflict((conflict) => conflict.doNothing())
-    .executeTakeFirst();
-  return result.numInsertedOrUpdatedRows === 1n;
+export async function insertRuns(db: Db, runs: AcceptedRun[]): Promise<boolean[]> {
+  const { rows } = await sql<{ id: string }>`
+    INSERT INTO runs
+      (id, agent_id, agent_name, kind, session_id, input, idempotency_key, request_hash)
+    SELECT run.id, agents.id, agents.name, run.kind, run.session_id, run.input::jsonb,
+      run.idempotency_key, run.request_hash
+    FROM unnest(
+      ${runs.map((run) => run.id)}::uuid[],
+      ${runs.map((run) => run.agentName)}::text[],
+      ${runs.map((run) => run.kind)}::text[],
+      ${runs.map((run) => run.sessionId)}::uuid[],
+      ${runs.map((run) => JSON.stringify(run.input))}::text[],
+      ${runs.map((run) => run.idempotencyKey)}::text[],
+      ${runs.map((run) => run.requestHash)}::bytea[]
+    ) AS run (id, agent_name, kind, session_id, input, idempotency_key, request_hash)
+    JOIN agents ON agents.name = run.agent_name AND NOT agents.paused
+    ON CONFLICT DO NOTHING
+    RETURNING id`.execute(db);
+  const written = new Set(rows.map((row) => row.id));
+  return runs.map((run) => written.has(run.id));
+}
+
+export async function runExists(db: Db, id: string): Promise<boolean> {
+  return (
+    (await db.selectFrom('runs').select('id').where('id', '=', id).executeTakeFirst()) !== undefined
+  );
 }
 
 export async function findRunByKey(
@@ -130,26 +124,35 @@ async function stepsOf(db: Db, ids: string[]): Promise<Map<string, RunStep[]>> {
 export async function countQueued(db: Db, upTo: number): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     SELECT count(*) AS count
-    FROM (SELECT 1 FROM runs WHERE status = 'queued' LIMIT ${upTo}) AS waiting`.execute(db);
+    FROM (
+      SELECT 1 FROM runs WHERE finished_at IS NULL AND status = 'queued' LIMIT ${upTo}
+    ) AS waiting`.execute(db);
   return rows[0]?.count ?? 0;
 }
 
 /**
- * Deletes finished runs of one kind that are older than the retention; at most `limit` of them, so
- * that no statement holds locks for long. Returns how many were deleted.
+ * Deletes finished runs of one kind that were accepted before the retention; at most `limit` of
+ * them, so that no statement holds locks for long. Returns how many were deleted.
  */
 export async function purgeRuns(
   db: Db,
-  options: { kind: RunKind; olderThanDays: number; limit: number },
+  options: { kind: RunKind; acceptedBefore: Date; limit: number },
 ): Promise<number> {
+  // Ids are UUIDv7, so the primary key is in order of time and serves as the index.
   const { numAffectedRows } = await sql`
     DELETE FROM runs WHERE id IN (
       SELECT id FROM runs
-      WHERE kind = ${options.kind}
-        AND finished_at < now() - make_interval(days => ${options.olderThanDays})
-      ORDER BY finished_at
+      WHERE id < ${firstIdAt(options.acceptedBefore)}::uuid
+        AND kind = ${options.kind} AND finished_at IS NOT NULL
+      ORDER BY id
       LIMIT ${options.limit}
       FOR UPDATE SKIP LOCKED
     )`.execute(db);
   return Number(numAffectedRows ?? 0);
+}
+
+/** The smallest UUIDv7 of a moment: its first 48 bits are the milliseconds. */
+function firstIdAt(time: Date): string {
+  const hex = time.getTime().toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }

@@ -1,17 +1,20 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Deps } from '../../deps.ts';
+import type { Agent } from '../../db/schema.ts';
 import { putAgent } from '../../services/agents/put.ts';
-import { getAgent, listAgentViews, toAgentView } from '../../services/agents/read.ts';
+import { getAgent, listAgentViews, viewAgents } from '../../services/agents/read.ts';
 import { requireOperator } from '../auth.ts';
 import {
   agentNameParam,
   agentNameSchema,
   bearer,
   createRouter,
+  fullRepoNameSchema,
   json,
   jsonBody,
   pageOf,
   pageQuery,
+  parseRepoName,
   problems,
   timestamp,
 } from '../validation.ts';
@@ -31,6 +34,7 @@ const policySchema = z
 const agentSchema = z
   .object({
     name: agentNameSchema,
+    repos: z.array(fullRepoNameSchema),
     policy: policySchema,
     paused: z.boolean(),
     createdAt: timestamp,
@@ -44,13 +48,18 @@ const put = createRoute({
   operationId: 'putAgent',
   tags: ['Agents'],
   summary: 'Create or change an agent',
-  description: 'Fields that are left out stay as they are.',
+  description:
+    'Fields that are left out stay as they are. Repositories that are not yet tracked are tracked.',
   security: bearer,
   request: {
     params: agentNameParam,
     body: jsonBody(
       z
-        .strictObject({ policy: policySchema.optional(), paused: z.boolean().optional() })
+        .strictObject({
+          repos: z.array(fullRepoNameSchema).max(200).optional(),
+          policy: policySchema.optional(),
+          paused: z.boolean().optional(),
+        })
         .openapi('PutAgent'),
     ),
   },
@@ -81,15 +90,24 @@ const list = createRoute({
 
 export function agentRoutes({ db }: Pick<Deps, 'db'>) {
   const router = createRouter();
+  const view = async (agent: Agent) => {
+    const [first] = await viewAgents(db, [agent]);
+    if (!first) throw new Error('one agent has one view');
+    return first;
+  };
   router.use('/agents', requireOperator);
   router.use('/agents/:agentName', requireOperator);
   return router
     .openapi(put, async (c) => {
-      const agent = await putAgent(db, c.req.valid('param').agentName, c.req.valid('json'));
-      return c.json(toAgentView(agent), 200);
+      const { repos, ...changes } = c.req.valid('json');
+      const agent = await putAgent(db, c.req.valid('param').agentName, {
+        ...changes,
+        ...(repos && { repos: repos.map(parseRepoName) }),
+      });
+      return c.json(await view(agent), 200);
     })
     .openapi(get, async (c) => {
-      return c.json(await getAgent(db, c.req.valid('param').agentName), 200);
+      return c.json(await view(await getAgent(db, c.req.valid('param').agentName)), 200);
     })
     .openapi(list, async (c) => c.json(await listAgentViews(db, c.req.valid('query')), 200));
 }

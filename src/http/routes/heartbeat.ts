@@ -1,13 +1,23 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import { submitHeartbeat } from '../../jobs/heartbeat.ts';
+import { createAcceptHeartbeat } from '../../services/heartbeat/accept.ts';
 import type { Pressure } from '../../services/runs/pressure.ts';
 import { toHeartbeatView } from '../../services/runs/view.ts';
 import { assertMayActFor } from '../auth.ts';
 import type { Deps } from '../../deps.ts';
 import type { AppEnv } from '../env.ts';
 import { MAX_WAIT_SECONDS, parsePrefer } from '../prefer.ts';
-import { agentNameParam, bearer, createRouter, json, jsonBody, problems } from '../validation.ts';
+import { clientGone, hasBody } from '../request.ts';
+import {
+  agentNameParam,
+  bearer,
+  createRouter,
+  json,
+  jsonBody,
+  problems,
+  storableText,
+} from '../validation.ts';
 import { acceptedSchema, heartbeatSchema } from './schemas.ts';
 
 /** How long a caller is held open when it does not say, in seconds. */
@@ -17,15 +27,13 @@ const body = z
   .strictObject({
     sessionId: z.uuid('must be a UUID').optional(),
     turn: z.number().int().min(0).max(1_000_000_000).optional(),
-    note: z.string().max(4000).optional(),
+    note: storableText(4000).optional(),
   })
   .openapi('HeartbeatRequest');
 
 const headers = z.object({
-  'idempotency-key': z
-    .string()
+  'idempotency-key': storableText(255)
     .min(1)
-    .max(255, 'must have at most 255 characters')
     .optional()
     .openapi({ description: 'The same key and body give the same run; another body is refused.' }),
   prefer: z.string().optional().openapi({ example: 'wait=10' }),
@@ -59,7 +67,7 @@ export function heartbeatRoutes(deps: Deps, pressure: Pressure) {
   const router = createRouter();
   router.use('/agents/:agentName/heartbeat', emptyBodyIsNoBody);
   const submitDeps = {
-    db: deps.db,
+    accept: createAcceptHeartbeat(deps.db),
     queues: deps.queues,
     origin: deps.instance,
     onEnqueueError: (error: unknown) =>
@@ -81,7 +89,7 @@ export function heartbeatRoutes(deps: Deps, pressure: Pressure) {
     if (waitSeconds > 0) {
       const waiting = deps.waiters.wait(runId, {
         timeoutMs: waitSeconds * 1000,
-        signal: c.req.raw.signal,
+        signal: clientGone(c),
       });
       // A repeated request may ask for a run that is finished, of which no hint will come.
       if (!created) deps.waiters.wake([runId]);
@@ -95,9 +103,7 @@ export function heartbeatRoutes(deps: Deps, pressure: Pressure) {
 
 /** Many clients send "Content-Type: application/json" with nothing behind it; the body is optional. */
 const emptyBodyIsNoBody: MiddlewareHandler<AppEnv> = async (c, next) => {
-  const empty =
-    (c.req.header('content-length') ?? '0') === '0' && !c.req.header('transfer-encoding');
-  if (empty && c.req.header('content-type') !== undefined) {
+  if (!hasBody(c) && c.req.header('content-type') !== undefined) {
     const headers = new Headers(c.req.raw.headers);
     headers.delete('content-type');
     c.req.raw = new Request(c.req.raw, { headers });

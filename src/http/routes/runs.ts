@@ -6,6 +6,7 @@ import { toRunView } from '../../services/runs/view.ts';
 import type { Principal } from '../../services/tokens/authenticate.ts';
 import { assertMayActFor } from '../auth.ts';
 import { parsePrefer } from '../prefer.ts';
+import { clientGone } from '../request.ts';
 import {
   agentNameSchema,
   bearer,
@@ -71,7 +72,7 @@ export function runRoutes(deps: Deps) {
       if (waitSeconds && !run.finished_at) {
         const waiting = deps.waiters.wait(id, {
           timeoutMs: waitSeconds * 1000,
-          signal: c.req.raw.signal,
+          signal: clientGone(c),
         });
         deps.waiters.wake([id]);
         await waiting;

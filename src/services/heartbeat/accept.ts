@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import { createBatcher } from '../../batch.ts';
 import type { Db } from '../../db/connect.ts';
 import { findAgent } from '../../db/queries/agents.ts';
-import { findRunByKey, insertRun } from '../../db/queries/runs.ts';
+import { type AcceptedRun, findRunByKey, insertRuns, runExists } from '../../db/queries/runs.ts';
 import type { HeartbeatInput } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
 import { newId } from '../ids.ts';
@@ -18,31 +19,56 @@ export type Accepted = {
   created: boolean;
 };
 
+export type AcceptHeartbeat = (request: HeartbeatRequest) => Promise<Accepted>;
+
 /**
- * Records the heartbeat as a queued run. From here on it has exactly one run, which will end,
- * whatever dies.
+ * Makes the function that records a heartbeat as a queued run. From then on it has exactly one run,
+ * which will end, whatever dies. Requests that come together are recorded in one statement.
  *
- * @throws AppError `not_found` (no such agent), `conflict` (paused), `idempotency_mismatch`
+ * The function throws AppError `not_found` (no such agent), `conflict` (paused) or
+ * `idempotency_mismatch`.
  */
-export async function acceptHeartbeat(db: Db, request: HeartbeatRequest): Promise<Accepted> {
-  const runId = newId();
-  const requestHash = request.idempotencyKey === undefined ? null : hashInput(request.input);
-  const created = await insertRun(db, {
-    id: runId,
-    agentName: request.agentName,
-    kind: 'heartbeat',
-    sessionId: request.input.sessionId ?? null,
-    input: request.input,
-    idempotencyKey: request.idempotencyKey ?? null,
-    requestHash,
+export function createAcceptHeartbeat(db: Db): AcceptHeartbeat {
+  const insert = createBatcher({
+    max: MAX_BATCH,
+    send: (runs: AcceptedRun[]) => insertRuns(db, runs),
   });
-  if (created) return { runId, created };
-  if (request.idempotencyKey !== undefined && requestHash) {
-    const earlier = await findRunByKey(db, request.agentName, request.idempotencyKey);
-    if (earlier?.request_hash?.equals(requestHash)) return { runId: earlier.id, created: false };
+  return async (request) => {
+    const { sessionId } = request.input;
+    if (sessionId !== undefined)
+      throw new AppError('not_found', `There is no session ${sessionId}.`);
+    const run = toRun(request);
+    if (await insert(run)) return { runId: run.id, created: true };
+    return await findEarlier(db, run);
+  };
+}
+
+const MAX_BATCH = 64;
+
+function toRun({ agentName, input, idempotencyKey }: HeartbeatRequest): AcceptedRun {
+  return {
+    id: newId(),
+    agentName,
+    kind: 'heartbeat',
+    sessionId: input.sessionId ?? null,
+    input,
+    idempotencyKey: idempotencyKey ?? null,
+    requestHash: idempotencyKey === undefined ? null : hashInput(input),
+  };
+}
+
+/** Why nothing was written: the request was recorded before, or it is refused. */
+async function findEarlier(db: Db, run: AcceptedRun): Promise<Accepted> {
+  // The answer to the first try was lost on the way, and it was made again.
+  if (await runExists(db, run.id)) return { runId: run.id, created: true };
+  if (run.idempotencyKey !== null && run.requestHash) {
+    const earlier = await findRunByKey(db, run.agentName, run.idempotencyKey);
+    if (earlier?.request_hash?.equals(run.requestHash)) {
+      return { runId: earlier.id, created: false };
+    }
     if (earlier) throw mismatch();
   }
-  throw await explainRefusal(db, request.agentName);
+  throw await explainRefusal(db, run.agentName);
 }
 
 // Keys in a fixed order: the same fields in another order are the same request.

@@ -1,6 +1,9 @@
 import type { Db } from '../../db/connect.ts';
-import type { Agent, Directive, Run } from '../../db/schema.ts';
+import type { AgentAtWork } from '../../db/queries/agents.ts';
+import type { Directive, Run } from '../../db/schema.ts';
 import type { Log } from '../../log.ts';
+import type { ReconcileDeps } from '../reconcile/settings.ts';
+import type { SyncDeps } from '../sync/settings.ts';
 
 /** What a step found. Warnings are whole sentences: step, repository, cause. */
 export type StepReport = {
@@ -14,16 +17,20 @@ export type StepReport = {
 };
 
 /** What the steps of one pass share. */
-export type Pass<Deps = HeartbeatDeps> = {
-  deps: Deps;
+export type Pass = {
+  deps: HeartbeatDeps;
   run: Run;
   /** Set by the step `load agent`, which is critical: the steps after it can rely on it. */
-  agent: Agent | undefined;
+  agent: AgentAtWork | undefined;
 };
 
 export type HeartbeatDeps = {
   db: Db;
   log: Log;
+  /** Reads an agent by id; reads that come together share a query. */
+  findAgent(id: string): Promise<AgentAtWork | undefined>;
+  sync: SyncDeps;
+  reconcile: ReconcileDeps;
   /** What an agent is told when its policy names no `heartbeatSeconds`. */
   heartbeatSeconds: number;
 };
@@ -36,7 +43,7 @@ export type Step = {
   run(pass: Pass, signal: AbortSignal): Promise<StepReport>;
 };
 
-export function loadedAgent(pass: Pass): Agent {
+export function loadedAgent(pass: Pass): AgentAtWork {
   if (!pass.agent) throw new Error('the step "load agent" must come first');
   return pass.agent;
 }

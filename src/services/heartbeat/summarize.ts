@@ -1,15 +1,16 @@
 import type { RunResult } from '../../db/queries/run-claims.ts';
+import { plural } from './plural.ts';
 import type { StepOutcome } from './run-step.ts';
 
-const unique = (values: string[]): string[] => [...new Set(values)];
+// Texts quote what other systems said; PostgreSQL keeps neither NUL nor half characters.
+const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '');
 
-const plural = (count: number, noun: string): string =>
-  count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
+const unique = (values: string[]): string[] => [...new Set(values.map(storable))];
 
 /** Turns the outcomes of the steps into the run's result. Pure: the same outcomes, the same result. */
 export function summarize(outcomes: StepOutcome[]): Omit<RunResult, 'nextHeartbeatSeconds'> {
-  const errors = outcomes.flatMap(({ status, failure }) =>
-    status === 'error' && failure ? [failure] : [],
+  const errors = unique(
+    outcomes.flatMap(({ status, failure }) => (status === 'error' && failure ? [failure] : [])),
   );
   const warnings = unique(
     outcomes.flatMap(({ status, report, failure }) => [

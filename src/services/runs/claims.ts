@@ -1,5 +1,11 @@
+import { createBatcher } from '../../batch.ts';
 import type { Db } from '../../db/connect.ts';
-import { claimRun, renewClaims } from '../../db/queries/run-claims.ts';
+import {
+  claimRuns,
+  type FinishedRun,
+  finishRuns,
+  renewClaims,
+} from '../../db/queries/run-claims.ts';
 import type { Run } from '../../db/schema.ts';
 
 export type Claim = {
@@ -12,14 +18,19 @@ export type Claim = {
 export type Claims = {
   /** Undefined where another worker has the run, or it is finished. */
   claim(runId: string): Promise<Claim | undefined>;
+  /** Writes a result. False where the claim is no longer the newest: another result stands. */
+  finish(result: FinishedRun): Promise<boolean>;
   /** Renews what this process holds; aborts what it lost. Called by the timer, and by tests. */
   renew(): Promise<void>;
   close(): void;
 };
 
+const MAX_BATCH = 64;
+
 /** Holds this process's claims on runs and keeps their leases alive in one statement for all. */
 export function createClaims(options: {
   db: Db;
+  /** Names this process. */
   holder: string;
   leaseSeconds: number;
   renewMs: number;
@@ -27,6 +38,14 @@ export function createClaims(options: {
 }): Claims {
   const { db, holder, leaseSeconds } = options;
   const held = new Map<string, AbortController>();
+  const claimRow = createBatcher({
+    max: MAX_BATCH,
+    send: async (ids: string[]) => {
+      const runs = await claimRuns(db, { ids, holder, leaseSeconds });
+      const byId = new Map(runs.map((run) => [run.id, run]));
+      return ids.map((id) => byId.get(id));
+    },
+  });
 
   const renew = async () => {
     if (held.size === 0) return;
@@ -41,7 +60,7 @@ export function createClaims(options: {
 
   return {
     claim: async (runId) => {
-      const run = await claimRun(db, { id: runId, holder, leaseSeconds });
+      const run = await claimRow(runId);
       if (!run) return undefined;
       const controller = new AbortController();
       held.set(runId, controller);
@@ -50,6 +69,7 @@ export function createClaims(options: {
       };
       return { run, signal: controller.signal, release };
     },
+    finish: createBatcher({ max: MAX_BATCH, send: (results) => finishRuns(db, results) }),
     renew,
     close: () => clearInterval(timer),
   };

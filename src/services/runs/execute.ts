@@ -1,10 +1,5 @@
 import type { Db } from '../../db/connect.ts';
-import {
-  type Dispatch,
-  finishRun,
-  releaseClaim,
-  type RunResult,
-} from '../../db/queries/run-claims.ts';
+import { type Dispatch, releaseClaim, type RunResult } from '../../db/queries/run-claims.ts';
 import type { Run } from '../../db/schema.ts';
 import type { Claims } from './claims.ts';
 
@@ -35,7 +30,9 @@ export async function executeRun(
   const either = AbortSignal.any([signal, claim.signal]);
   try {
     const result = await work(claim.run, either);
-    return (await finishRun(db, key, result)) ? { kind: 'finished' } : { kind: 'not-ours' };
+    return (await claims.finish({ ...key, ...result }))
+      ? { kind: 'finished' }
+      : { kind: 'not-ours' };
   } catch (error) {
     if (!either.aborted) throw error;
     const dispatch = await releaseClaim(db, key);

@@ -4,7 +4,7 @@ import { upsertAgent } from '../../../src/db/queries/agents.ts';
 import {
   deleteRepo,
   findRepo,
-  listAgentRepoNames,
+  listReposOfAgents,
   listRepos,
   setAgentRepos,
   upsertRepo,
@@ -44,13 +44,13 @@ test('an agent tracks what it was told last, and nothing else', async () => {
   const [a, b, c] = await Promise.all(['a', 'b', 'c'].map(repo));
   await setAgentRepos(db, agentId, [a!.id, b!.id]);
   await setAgentRepos(db, agentId, [b!.id, c!.id, c!.id]);
-  const names = await listAgentRepoNames(db, agentId);
+  const names = (await listReposOfAgents(db, [agentId])).get(agentId);
   expect(names).toEqual([
     { owner: 'acme', name: 'b' },
     { owner: 'acme', name: 'c' },
   ]);
   await setAgentRepos(db, agentId, []);
-  expect(await listAgentRepoNames(db, agentId)).toEqual([]);
+  expect((await listReposOfAgents(db, [agentId])).get(agentId)).toBeUndefined();
 });
 
 test('lists are pages, newest first', async () => {

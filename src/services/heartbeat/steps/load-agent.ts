@@ -1,4 +1,3 @@
-import { findAgent } from '../../../db/queries/agents.ts';
 import { AppError } from '../../../errors.ts';
 import type { Step } from '../step.ts';
 
@@ -8,7 +7,7 @@ export const loadAgent: Step = {
   level: 'critical',
   timeoutMs: 5000,
   run: async (pass) => {
-    pass.agent = await findAgent(pass.deps.db, pass.run.agent_name);
+    pass.agent = await pass.deps.findAgent(pass.run.agent_id);
     if (!pass.agent) {
       throw new AppError(
         'not_found',

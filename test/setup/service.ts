@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto';
+import { loadConfig } from '../../src/config.ts';
+import { createLog } from '../../src/log.ts';
+import { issueToken } from '../../src/services/tokens/issue.ts';
+import { start, type Started } from '../../src/start.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+import { canStartRedis, redisPrefix, redisUrl } from './redis.ts';
+
+export type BackendKind = 'postgres' | 'redis';
+
+/** Both queue backends; without a Redis, that one is left out (and the run has said so). */
+export const backends: BackendKind[] =
+  redisUrl() === undefined && !canStartRedis() ? ['postgres'] : ['postgres', 'redis'];
+
+/** The environment of a service on this backend, all of its own: database, key prefix, port. */
+export function serviceEnv(backend: BackendKind, databaseUrl: string): Record<string, string> {
+  return {
+    DATABASE_URL: databaseUrl,
+    DEFIB_OPERATOR_TOKEN: `test-operator-${randomBytes(12).toString('hex')}`,
+    DEFIB_LOG_LEVEL: process.env['DEFIB_TEST_LOG'] ?? 'silent',
+    DEFIB_QUEUE_PREFIX: redisPrefix(),
+    PORT: '0',
+    ...(backend === 'redis' && { REDIS_URL: redisUrl() ?? '' }),
+  };
+}
+
+export type Call = (
+  method: string,
+  path: string,
+  options?: { token?: string | null; body?: unknown; headers?: Record<string, string> },
+) => Promise<Answer>;
+
+/** Whatever JSON came; the expectations of a test say what it must be. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type Json = any;
+
+export type Answer = { status: number; headers: Headers; body: Json; text: string };
+
+export type TestService = {
+  url: string;
+  env: Record<string, string>;
+  database: TestDatabase;
+  started: Started;
+  /** Calls over HTTP, as the operator unless another token (or null for none) is given. */
+  call: Call;
+  agentToken(agentName: string): Promise<string>;
+  stop(): Promise<void>;
+};
+
+/** The real service, in this process: API and workers, on a database of its own. */
+export async function startService(
+  backend: BackendKind,
+  options: { env?: Record<string, string>; web?: boolean; worker?: boolean } = {},
+): Promise<TestService> {
+  const database = await createTestDatabase();
+  const env = { ...serviceEnv(backend, database.url), ...options.env };
+  const config = loadConfig(env);
+  const started = await start({
+    config,
+    log: createLog({ level: config.logLevel, service: 'test' }),
+    databaseUrl: database.url,
+    web: options.web ?? true,
+    worker: options.worker ?? true,
+  });
+  const url = started.http?.url ?? '';
+  return {
+    url,
+    env,
+    database,
+    started,
+    call: caller(url, config.operatorToken ?? ''),
+    agentToken: async (agentName) =>
+      (await issueToken(started.deps.db, { scope: 'agent', agentName })).token,
+    stop: async () => {
+      await started.stop();
+      await database.drop();
+    },
+  };
+}
+
+/** Calls the API of a service at `url`; a body is sent as JSON, a string as it is. */
+export function caller(url: string, operatorToken: string): Call {
+  return async (method, path, { token = operatorToken, body, headers = {} } = {}) => {
+    const response = await fetch(url + path, {
+      method,
+      headers: {
+        ...(token !== null && { Authorization: `Bearer ${token}` }),
+        ...(body !== undefined && { 'Content-Type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, body: parse(text), text };
+  };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
