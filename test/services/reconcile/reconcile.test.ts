@@ -183,6 +183,17 @@ describe('a claim made by labels', () => {
     expect(await reconcile()).toEqual(quiet);
   });
 
+  test('ends when the agent no longer tracks the repository, whose labels stay', async () => {
+    scene.repo.open({ labels: ['status/in-progress', mine()] });
+    await scene.stage.sync(scene.agent);
+    await reconcile();
+    await scene.stage.agent(`builder-${scene.count}`);
+    scene.stage.fake.requests.splice(0);
+    expect(await reconcile()).toEqual({ ...quiet, touchedIssueUrls: [url(1)], released: 1 });
+    expect(scene.stage.fake.requests).toEqual([]);
+    expect(await reconcile()).toEqual(quiet);
+  });
+
   test('is not adopted anew while the labels of its release are still on their way', async () => {
     scene.repo.open({ labels: ['status/in-progress', mine()] });
     await scene.stage.sync(scene.agent);

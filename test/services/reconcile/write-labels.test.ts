@@ -139,6 +139,21 @@ describe('writing labels', () => {
     expect(scene.repo.labels(1)).toEqual([]);
   });
 
+  test('in a repository renamed a moment ago follows it after the next sync', async () => {
+    scene.repo.open();
+    await scene.stage.sync(scene.agent);
+    await claim(1);
+    const renamed = `acme/renamed-${scene.count}`;
+    scene.repo.rename(renamed);
+    expect((await reconcile()).warnings).toEqual([
+      `reconcile issues: ${scene.fullName}: The repository is called ${renamed} now; the next sync takes up that name.`,
+    ]);
+    await scene.stage.age(scene.fullName, 120);
+    await scene.stage.sync(scene.agent);
+    expect(await reconcile()).toMatchObject({ warnings: [], labelled: 1 });
+    expect(scene.repo.labels(1)).toEqual([scene.mine(), 'status/in-progress']);
+  });
+
   test('is not tried where the sync failed a moment ago', async () => {
     scene.repo.open();
     await scene.stage.sync(scene.agent);

@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => {
   stage.fake.clearFaults();
-  expect(stage.fake.violations).toEqual([]);
+  expect(stage.fake.violations.splice(0)).toEqual([]);
 });
 afterAll(() => stage.close());
 

@@ -39,7 +39,7 @@ export function reconcileScene() {
   });
   afterEach(() => {
     stage.fake.clearFaults();
-    expect(stage.fake.violations).toEqual([]);
+    expect(stage.fake.violations.splice(0)).toEqual([]);
   });
   afterAll(() => stage.close());
 
