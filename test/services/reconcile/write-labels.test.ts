@@ -40,10 +40,10 @@ describe('writing labels', () => {
 
   test('ends when its time is over', async () => {
     await tenClaims();
-    scene.stage.fake.fault({ kind: 'hold', path: /issues\/3\/labels/ });
+    scene.stage.fake.fault({ kind: 'hold', path: /issues\/1\/labels/ });
     const report = await reconcile(scene.stage, { writeBudgetMs: 300 });
-    expect(report.labelled).toBe(2);
-    expect(report.warnings).toEqual([expect.stringContaining('The labels of 8 issues are still')]);
+    expect(report.labelled).toBe(0);
+    expect(report.warnings).toEqual([expect.stringContaining('The labels of 10 issues are still')]);
   });
 
   test('ends at once when the pass is stopped', async () => {
@@ -178,13 +178,16 @@ describe('writing labels', () => {
     await scene.stage.sync(scene.agent);
     await claim(1);
     await ageClaim(1, 61);
-    scene.stage.fake.fault({
+    const held = scene.stage.fake.fault({
       kind: 'hold',
       path: new RegExp(`${encodeURIComponent(mine())}$`),
       times: 1,
     });
-    const cut = await reconcile(scene.stage, { writeBudgetMs: 200 });
-    expect(cut).toMatchObject({ released: 1, labelled: 0 });
+    const controller = new AbortController();
+    const cut = reconcile(scene.stage, {}, controller.signal);
+    await held.reached;
+    controller.abort(new Error('the pass is over'));
+    await expect(cut).rejects.toThrow('the pass is over');
     expect(scene.repo.labels(1)).toContain('status/ready');
     expect(await reconcile()).toMatchObject({ labelled: 1, warnings: [] });
     expect(scene.repo.labels(1)).toEqual(['bug', 'status/ready']);

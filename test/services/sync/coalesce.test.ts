@@ -14,6 +14,7 @@ afterEach(async () => {
   await stage.close();
 });
 
+const patient = { timeout: 20_000 };
 const listings = () => stage.fake.requests.filter(({ path }) => path.includes('/issues?'));
 
 async function countIssues(): Promise<number> {
@@ -118,7 +119,7 @@ describe('a holder that disappears', () => {
     ]);
     children.push(child);
     await held.reached;
-    await expect.poll(countIssues).toBe(100);
+    await expect.poll(countIssues, patient).toBe(100);
     child.kill('SIGKILL');
     await new Promise((gone) => child.once('exit', gone));
 
@@ -140,7 +141,7 @@ describe('a holder that disappears', () => {
     const paused = stage.process({ settings: { waitMs: 50 } });
     await stage.sync(agent, paused);
     await first.reached;
-    await expect.poll(countIssues).toBe(100);
+    await expect.poll(countIssues, patient).toBe(100);
 
     await stage.age('acme/app', 60);
     const second = stage.fake.fault(hold);
@@ -148,7 +149,7 @@ describe('a holder that disappears', () => {
     await second.reached;
     const before = await stage.repo('acme/app');
     first.release();
-    await expect.poll(() => paused.syncDeps.flights.has(before.id)).toBe(false);
+    await expect.poll(() => paused.syncDeps.flights.has(before.id), patient).toBe(false);
     expect(await countIssues()).toBe(100);
     expect(await stage.repo('acme/app')).toEqual(before);
 

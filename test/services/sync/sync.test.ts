@@ -279,7 +279,8 @@ test('a sync that takes longer than a heartbeat may wait goes on without it', as
   });
   await held.reached;
   held.release();
-  await expect.poll(async () => (await stage.repo(fullName)).synced_at).not.toBeNull();
+  const done = async () => (await stage.repo(fullName)).synced_at;
+  await expect.poll(done, { timeout: 20_000 }).not.toBeNull();
   expect(await stage.sync(agent, hasty)).toEqual({ warnings: [], synced: 1 });
   expect(await stored()).toHaveLength(150);
 });

@@ -56,7 +56,7 @@ export function reconcileScene() {
       db,
       forge,
       log: syncDeps.log,
-      settings: { ...defaultReconcileSettings, ...settings },
+      settings: { ...defaultReconcileSettings, writeBudgetMs: 25_000, ...settings },
     };
     return reconcileIssues(deps, agent, { signal });
   }
