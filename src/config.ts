@@ -75,8 +75,11 @@ const environment = z.object({
   GITHUB_API_URL: url(['http', 'https']).default('https://api.github.com'),
 });
 
-/** Rules that concern more than one variable. */
-function crossProblems(env: z.infer<typeof environment>): string[] {
+/**
+ * Rules that concern more than one variable. They ask only what is set, so they can be told along
+ * with values that are wrong.
+ */
+function crossProblems(env: NodeJS.ProcessEnv): string[] {
   const problems: string[] = [];
   if (env.REDIS_URL && !env.DATABASE_URL) {
     problems.push('REDIS_URL needs DATABASE_URL: with Redis, the truth is in a shared PostgreSQL.');
@@ -159,12 +162,8 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
   // An empty variable means "not set": that is how compose files and CI leave one out.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const parsed = environment.safeParse(given);
-  if (!parsed.success) {
-    throw new ConfigError(
-      parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`),
-    );
-  }
-  const problems = crossProblems(parsed.data);
-  if (problems.length > 0) throw new ConfigError(problems);
+  const wrong = parsed.error?.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
+  const problems = [...(wrong ?? []), ...crossProblems(given)];
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(build(parsed.data));
 }

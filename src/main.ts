@@ -40,11 +40,7 @@ async function startAll(config: Config, log: ReturnType<typeof createLog>): Prom
     process.stdout.write(welcome({ url, access, agentName }));
     return {
       stop: async () => {
-        try {
-          await started.stop();
-        } finally {
-          await embedded?.stop();
-        }
+        await started.stop().finally(() => embedded?.stop());
       },
     };
   } catch (error) {

@@ -7,13 +7,17 @@ import type { Running } from './process.ts';
 import { openHeartbeatDeps } from './services/heartbeat/deps.ts';
 import { createClaims } from './services/runs/claims.ts';
 
-/**
- * How long a claim on a run holds without renewal, how often it is renewed, and how often lost
- * runs are looked for: together they bound how late a dead worker's run goes on (under 45 s).
- */
-const CLAIM_SECONDS = 20;
-const RENEW_MS = 5000;
-const SWEEP_MS = 5000;
+/** Together these bound how late the run of a dead worker goes on. */
+export type Timings = {
+  /** How long a claim on a run holds without renewal. */
+  claimSeconds: number;
+  renewMs: number;
+  /** How often lost runs are looked for. */
+  sweepMs: number;
+};
+
+/** Under 45 s from the death of a worker to the next claim on its run. */
+const TIMINGS: Timings = { claimSeconds: 20, renewMs: 5000, sweepMs: 5000 };
 
 export type Started = Running & { deps: Deps; http: HttpServer | undefined };
 
@@ -24,15 +28,18 @@ export async function start(options: {
   databaseUrl: string;
   web: boolean;
   worker: boolean;
+  timings?: Timings;
 }): Promise<Started> {
   const { config, log } = options;
   const deps = await openDeps(config, log, options.databaseUrl);
+  let workers: Workers | undefined;
   try {
-    const workers = options.worker ? openWorkers(deps) : undefined;
+    workers = options.worker ? openWorkers(deps, options.timings ?? TIMINGS) : undefined;
     const http = options.web ? await startHttp(deps) : undefined;
     return { deps, http, stop: () => stop(deps, http, workers) };
   } catch (error) {
-    await deps.close();
+    // Workers hold connections, and closing the pools would wait for them.
+    await stop(deps, undefined, workers);
     throw error;
   }
 }
@@ -49,13 +56,13 @@ async function stop(
   await deps.close();
 }
 
-function openWorkers(deps: Deps): Workers {
+function openWorkers(deps: Deps, timings: Timings): Workers {
   const { config, log, db, queues, wakeups } = deps;
   const claims = createClaims({
     db,
     holder: deps.instance,
-    leaseSeconds: CLAIM_SECONDS,
-    renewMs: RENEW_MS,
+    leaseSeconds: timings.claimSeconds,
+    renewMs: timings.renewMs,
     onError: (error) => log.warn({ err: error }, 'claims not renewed'),
   });
   const heartbeat = openHeartbeatDeps({ config, db, log, instance: deps.instance });
@@ -68,10 +75,11 @@ function openWorkers(deps: Deps): Workers {
       claims,
       heartbeat,
       runRetentionDays: config.runRetentionDays,
+      sessionSettings: deps.sessionSettings,
     },
     log,
     concurrency: config.workerConcurrency,
-    sweepMs: SWEEP_MS,
+    sweepMs: timings.sweepMs,
   });
   return {
     close: async (deadlineMs) => {

@@ -42,6 +42,9 @@ export function openPool(options: PoolOptions): Pool {
     ...(settings.length > 0 && { options: settings.join(' ') }),
   });
   pool.on('error', options.onError);
+  // While a connection is in use, the pool does not listen to it, and an error event that nobody
+  // hears ends the process. Whoever uses the connection learns of the error from its query.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 

@@ -1,10 +1,13 @@
 import { runMigrations as runBullMigrations } from 'bullmq';
 import { sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
-import { Pool } from 'pg';
-import { type Db, openDb } from './connect.ts';
+import { AppError } from '../errors.ts';
+import type { PoolClient } from 'pg';
+import { assertAnswers } from './answers.ts';
+import { type Db, openDb, openPool } from './connect.ts';
 import * as agentsTokensRuns from './migrations/0001_agents_tokens_runs.ts';
 import * as repositoriesAndIssues from './migrations/0002_repositories_and_issues.ts';
+import * as sessions from './migrations/0003_sessions.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -13,6 +16,7 @@ import * as repositoriesAndIssues from './migrations/0002_repositories_and_issue
 const migrations: Record<string, Migration> = {
   '0001_agents_tokens_runs': agentsTokensRuns,
   '0002_repositories_and_issues': repositoriesAndIssues,
+  '0003_sessions': sessions,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */
@@ -30,14 +34,20 @@ export type MigrateResult = { applied: string[] };
 /**
  * Brings the database to the newest schema; BullMQ's tables too when `queues` is asked for. Safe
  * to call from any number of processes at once: one advisory lock, held by this connection, lets
- * them through one by one, and whoever comes later finds nothing to do.
+ * them through one by one, and whoever comes later finds nothing to do. What fails leaves nothing
+ * behind: all migrations are one transaction.
+ *
+ * @throws AppError `conflict` where a newer version has migrated the database
  */
 export async function migrate(url: string, options: { queues: boolean }): Promise<MigrateResult> {
-  const pool = new Pool({ connectionString: url, max: 2, connectionTimeoutMillis: 10_000 });
+  const pool = openPool({ url, max: 2, applicationName: 'defib-migrate', onError: ignore });
   const db = openDb(pool);
-  const holder = await pool.connect();
+  let holder: PoolClient | undefined;
   try {
+    await assertAnswers(pool, url);
+    holder = await pool.connect();
     await holder.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
+    await refuseNewer(db);
     const { error, results } = await migrator(db).migrateToLatest();
     if (error)
       throw error instanceof Error ? error : new Error('migration failed', { cause: error });
@@ -45,14 +55,33 @@ export async function migrate(url: string, options: { queues: boolean }): Promis
     return { applied: (results ?? []).map((result) => result.migrationName) };
   } finally {
     // Ending the connection frees the lock, whatever state the connection is in.
-    holder.release(true);
+    holder?.release(true);
     await db.destroy();
   }
 }
 
 /** Names of migrations that this version has and the database lacks. */
 export async function pendingMigrations(db: Db): Promise<string[]> {
-  const { rows } = await sql<{ name: string }>`SELECT name FROM kysely_migration`.execute(db);
-  const applied = new Set(rows.map((row) => row.name));
+  const applied = new Set(await appliedMigrations(db));
   return Object.keys(migrations).filter((name) => !applied.has(name));
 }
+
+async function appliedMigrations(db: Db): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`SELECT name FROM kysely_migration`.execute(db);
+  return rows.map((row) => row.name);
+}
+
+async function refuseNewer(db: Db): Promise<void> {
+  const { rows } = await sql<{ found: string | null }>`
+    SELECT to_regclass('kysely_migration') AS found`.execute(db);
+  if (!rows[0]?.found) return;
+  const unknown = (await appliedMigrations(db)).filter((name) => !(name in migrations));
+  if (unknown.length === 0) return;
+  throw new AppError(
+    'conflict',
+    `The database was migrated by a newer version of Defib (${unknown.join(', ')} unknown to this ` +
+      'one). Nothing was changed. Start that version or a later one, or use another database.',
+  );
+}
+/** What breaks while idle shows in the query that comes next. */
+const ignore = (): void => undefined;

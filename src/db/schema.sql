@@ -104,6 +104,41 @@ CREATE TABLE runs (
   dispatched_at timestamp with time zone NOT NULL DEFAULT now()
 );
 
+CREATE TABLE sessions (
+  id uuid NOT NULL,
+  agent_id uuid NOT NULL,
+  agent_name text NOT NULL,
+  root_id uuid NOT NULL,
+  resumed_from uuid,
+  attempt integer NOT NULL DEFAULT 1,
+  status text NOT NULL,
+  objective text NOT NULL,
+  repo text,
+  issue_url text,
+  worktree text,
+  host text,
+  branch text,
+  checkpoint_branch text NOT NULL,
+  latest_checkpoint_id uuid,
+  turn integer,
+  note text,
+  summary text,
+  lease_seconds integer NOT NULL,
+  timeout_seconds integer,
+  start_seconds integer NOT NULL,
+  lease_expires_at timestamp with time zone,
+  deadline_at timestamp with time zone,
+  start_deadline_at timestamp with time zone,
+  due_at timestamp with time zone DEFAULT LEAST(lease_expires_at, deadline_at, start_deadline_at),
+  resume_at timestamp with time zone,
+  directive jsonb,
+  needs_attention boolean NOT NULL DEFAULT false,
+  end_reason text,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  started_at timestamp with time zone,
+  ended_at timestamp with time zone
+);
+
 CREATE TABLE tokens (
   id uuid NOT NULL,
   hash bytea NOT NULL,
@@ -143,9 +178,15 @@ ALTER TABLE runs ADD CONSTRAINT runs_agent_id_fkey FOREIGN KEY (agent_id) REFERE
 ALTER TABLE runs ADD CONSTRAINT runs_check CHECK (((status = ANY (ARRAY['queued'::text, 'running'::text])) = (finished_at IS NULL)));
 ALTER TABLE runs ADD CONSTRAINT runs_kind_check CHECK ((kind = ANY (ARRAY['heartbeat'::text, 'checkpoint'::text, 'resume'::text, 'prune'::text])));
 ALTER TABLE runs ADD CONSTRAINT runs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'ok'::text, 'warning'::text, 'error'::text])));
+ALTER TABLE sessions ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
+ALTER TABLE sessions ADD CONSTRAINT sessions_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;
+ALTER TABLE sessions ADD CONSTRAINT sessions_resumed_from_fkey FOREIGN KEY (resumed_from) REFERENCES sessions(id) ON DELETE SET NULL;
+ALTER TABLE sessions ADD CONSTRAINT sessions_check CHECK (((status = ANY (ARRAY['pending'::text, 'starting'::text, 'running'::text])) = (ended_at IS NULL)));
+ALTER TABLE sessions ADD CONSTRAINT sessions_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'starting'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text, 'timed_out'::text, 'interrupted'::text])));
 ALTER TABLE tokens ADD CONSTRAINT tokens_hash_key UNIQUE (hash);
 ALTER TABLE tokens ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
 ALTER TABLE tokens ADD CONSTRAINT tokens_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;
+ALTER TABLE tokens ADD CONSTRAINT tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id) ON DELETE CASCADE;
 ALTER TABLE tokens ADD CONSTRAINT tokens_check CHECK (((scope = 'operator'::text) = (agent_id IS NULL)));
 ALTER TABLE tokens ADD CONSTRAINT tokens_check1 CHECK (((scope = 'session'::text) = (session_id IS NOT NULL)));
 ALTER TABLE tokens ADD CONSTRAINT tokens_scope_check CHECK ((scope = ANY (ARRAY['operator'::text, 'agent'::text, 'session'::text])));
@@ -154,10 +195,20 @@ CREATE INDEX agent_repos_repo_id_idx ON public.agent_repos USING btree (repo_id)
 CREATE UNIQUE INDEX agents_name_key ON public.agents USING btree (lower(name));
 CREATE INDEX issue_claims_issue_id_idx ON public.issue_claims USING btree (issue_id);
 CREATE UNIQUE INDEX issue_claims_open_key ON public.issue_claims USING btree (issue_id) WHERE (released_at IS NULL);
+CREATE INDEX issue_claims_session_id_idx ON public.issue_claims USING btree (session_id) WHERE (released_at IS NULL);
 CREATE INDEX issue_claims_unsettled_idx ON public.issue_claims USING btree (agent_id) WHERE (labels_settled_at IS NULL);
 CREATE INDEX issues_label_keys_idx ON public.issues USING gin (label_keys) WHERE ((state = 'open'::text) AND (vanished_at IS NULL));
+CREATE INDEX issues_url_idx ON public.issues USING btree (lower(url));
 CREATE UNIQUE INDEX repos_name_key ON public.repos USING btree (forge, lower(owner), lower(name));
 CREATE INDEX runs_agent_id_idx ON public.runs USING btree (agent_id, id DESC);
 CREATE UNIQUE INDEX runs_idempotency_key ON public.runs USING btree (agent_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE INDEX runs_live_idx ON public.runs USING btree (dispatched_at) WHERE (finished_at IS NULL);
+CREATE INDEX sessions_agent_id_idx ON public.sessions USING btree (agent_id, id DESC);
+CREATE INDEX sessions_due_at_idx ON public.sessions USING btree (due_at) WHERE (ended_at IS NULL);
+CREATE UNIQUE INDEX sessions_live_issue_key ON public.sessions USING btree (lower(issue_url)) WHERE ((ended_at IS NULL) AND (issue_url IS NOT NULL));
+CREATE INDEX sessions_pending_idx ON public.sessions USING btree (agent_id, id) WHERE (status = 'pending'::text);
+CREATE INDEX sessions_resume_at_idx ON public.sessions USING btree (resume_at) WHERE (resume_at IS NOT NULL);
+CREATE UNIQUE INDEX sessions_resumed_from_key ON public.sessions USING btree (resumed_from);
+CREATE INDEX sessions_root_id_idx ON public.sessions USING btree (root_id);
 CREATE INDEX tokens_agent_id_idx ON public.tokens USING btree (agent_id);
+CREATE INDEX tokens_session_id_idx ON public.tokens USING btree (session_id);

@@ -9,6 +9,7 @@ export type Database = {
   tokens: TokensTable;
   runs: RunsTable;
   run_steps: RunStepsTable;
+  sessions: SessionsTable;
   repos: ReposTable;
   agent_repos: AgentReposTable;
   issues: IssuesTable;
@@ -24,6 +25,16 @@ type GeneratedJson<T> = ColumnType<T, string | undefined, string>;
 export type AgentPolicy = {
   /** Seconds between heartbeats, told to the agent as `nextHeartbeatSeconds`. */
   heartbeatSeconds?: number;
+  /** Seconds of silence after which a session is taken for dead. */
+  leaseSeconds?: number;
+  /** Hard limit of a session in seconds. */
+  timeoutSeconds?: number;
+  /** Seconds that a session has for its first heartbeat. */
+  startSeconds?: number;
+  /** How often work is resumed before a person must look. */
+  resumeBudget?: number;
+  /** Seconds before the first resume; each further one waits twice as long. */
+  resumeBackoffSeconds?: number;
 };
 
 export type AgentsTable = {
@@ -96,6 +107,55 @@ export type RunsTable = {
 export type Run = Selectable<RunsTable>;
 export type NewRun = Insertable<RunsTable>;
 export type RunUpdate = Updateable<RunsTable>;
+
+export type LiveStatus = 'pending' | 'starting' | 'running';
+export type EndStatus = 'completed' | 'failed' | 'cancelled' | 'timed_out' | 'interrupted';
+export type SessionStatus = LiveStatus | EndStatus;
+
+export type SessionsTable = {
+  id: string;
+  agent_id: string;
+  agent_name: string;
+  /** The first session of the chain of attempts. */
+  root_id: string;
+  resumed_from: string | null;
+  attempt: Generated<number>;
+  status: SessionStatus;
+  objective: string;
+  /** `owner/name` */
+  repo: string | null;
+  issue_url: string | null;
+  /** The folder that the agent works in, on `host`. */
+  worktree: string | null;
+  host: string | null;
+  branch: string | null;
+  checkpoint_branch: string;
+  latest_checkpoint_id: string | null;
+  turn: number | null;
+  note: string | null;
+  summary: string | null;
+  lease_seconds: number;
+  timeout_seconds: number | null;
+  start_seconds: number;
+  lease_expires_at: Timestamp | null;
+  deadline_at: Timestamp | null;
+  start_deadline_at: Timestamp | null;
+  /** The earliest of the three. */
+  due_at: ColumnType<Date | null, never, never>;
+  /** From when on a successor is wanted; null: none is. */
+  resume_at: Timestamp | null;
+  directive: ColumnType<
+    Omit<Directive, 'sessionId'> | null,
+    string | null | undefined,
+    string | null
+  >;
+  needs_attention: Generated<boolean>;
+  end_reason: string | null;
+  created_at: GeneratedTimestamp;
+  started_at: Timestamp | null;
+  ended_at: Timestamp | null;
+};
+export type Session = Selectable<SessionsTable>;
 
 export type StepStatus = 'ok' | 'warning' | 'error' | 'skipped';
 

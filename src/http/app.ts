@@ -1,6 +1,4 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
-import type { MiddlewareHandler } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { requestId } from 'hono/request-id';
 import type { Redis } from 'ioredis';
 import type { Deps } from '../deps.ts';
@@ -9,31 +7,24 @@ import type { Pressure } from '../services/runs/pressure.ts';
 import type { Authenticate } from '../services/tokens/authenticate.ts';
 import { bearerAuth, operatorForBrowser } from './auth.ts';
 import { boardRoutes } from './board.ts';
+import { limitBody } from './body-limit.ts';
+import { refuseOtherSites } from './csrf.ts';
 import { addDocs } from './docs.ts';
 import type { AppEnv } from './env.ts';
-import { hasBody } from './request.ts';
 import { healthRoutes } from './health.ts';
-import { problem, tooLarge, toProblem } from './problem.ts';
+import { type Metrics, metricsRoutes } from './metrics.ts';
+import { pageHeaders } from './page-headers.ts';
+import { problem, toProblem } from './problem.ts';
 import { rateLimit } from './rate-limit.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { heartbeatRoutes } from './routes/heartbeat.ts';
 import { repoRoutes } from './routes/repos.ts';
 import { runRoutes } from './routes/runs.ts';
+import { sessionRoutes } from './routes/sessions.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { createRouter } from './validation.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
-
-const limitBodyTo1M = bodyLimit({
-  maxSize: MAX_BODY_BYTES,
-  onError: () => {
-    throw tooLarge();
-  },
-});
-
-/** The limiter builds a whole Request to look for a body; most heartbeats have none. */
-const limitBody: MiddlewareHandler<AppEnv> = (c, next) =>
-  hasBody(c) ? limitBodyTo1M(c, next) : next();
 
 export type AppOptions = {
   deps: Deps;
@@ -43,12 +34,14 @@ export type AppOptions = {
   rateLimitRedis: Redis | undefined;
   /** True while the process drains: it still answers, but wants no new callers. */
   isDraining: () => boolean;
+  metrics: Metrics;
 };
 
 /** The HTTP API. Thin: every route checks, calls one service or job, and presents the row. */
 export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
-  const { deps, authenticate } = options;
+  const { deps, authenticate, metrics } = options;
   const app = createRouter();
+  app.use(metrics.observeRequests);
   app.use(requestId({ limitLength: 100 }));
   app.use(async (c, next) => {
     c.set('log', deps.log.child({ requestId: c.get('requestId') }));
@@ -63,7 +56,10 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
   );
 
   app.route('/', healthRoutes(deps, options.isDraining));
-  app.use('/admin/*', operatorForBrowser(authenticate));
+  app.route('/', metricsRoutes(metrics));
+  app.use('/admin/*', pageHeaders, operatorForBrowser(authenticate));
+  app.use('/admin/*', refuseOtherSites(deps.config.publicUrl));
+  app.get('/admin/queues/', (c) => c.redirect('/admin/queues'));
   app.route('/admin/queues', boardRoutes(deps.queues.all));
 
   app.use(
@@ -74,13 +70,14 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
       redis: options.rateLimitRedis,
       prefix: deps.config.queuePrefix,
     }),
-    limitBody,
+    limitBody(MAX_BODY_BYTES),
   );
   app.route('/api', heartbeatRoutes(deps, options.pressure));
   app.route('/api', agentRoutes(deps));
   app.route('/api', repoRoutes(deps));
   app.route('/api', tokenRoutes(deps));
   app.route('/api', runRoutes(deps));
+  app.route('/api', sessionRoutes(deps));
   addDocs(app);
   return app;
 }

@@ -29,14 +29,50 @@ export function assertOperator(principal: Principal): void {
   }
 }
 
-/** An agent acts for itself; an operator for any agent. */
+/** An agent acts for itself, an operator for any agent; a session's token for neither. */
+export function mayActFor(principal: Principal, agentName: string): boolean {
+  if (principal.scope === 'operator') return true;
+  return principal.scope === 'agent' && principal.agentName === agentName;
+}
+
+/** @throws AppError `forbidden` */
 export function assertMayActFor(principal: Principal, agentName: string): void {
-  if (principal.scope === 'operator') return;
-  if (principal.scope === 'agent' && principal.agentName === agentName) return;
+  if (mayActFor(principal, agentName)) return;
   throw new AppError(
     'forbidden',
     `This token is not for the agent "${agentName}". Use that agent's own token.`,
   );
+}
+
+/** What a session does, only its own token may do; some of it an operator may do too. */
+export function assertSession(
+  principal: Principal,
+  sessionId: string,
+  { orOperator = false }: { orOperator?: boolean } = {},
+): void {
+  if (principal.scope === 'session' && principal.sessionId === sessionId) return;
+  if (orOperator && principal.scope === 'operator') return;
+  throw new AppError(
+    'forbidden',
+    'This needs the token of that session, as it was given when the session was started or claimed.',
+  );
+}
+
+/** A session is read by its own token, its agent and operators; for others it does not exist. */
+export function mayReadSession(
+  principal: Principal,
+  session: { id: string; agent_name: string },
+): boolean {
+  if (principal.scope === 'session') return principal.sessionId === session.id;
+  return mayActFor(principal, session.agent_name);
+}
+
+/** Whose items a list shows: an agent asks for its own without saying so. */
+export function visibleAgent(principal: Principal, asked: string | undefined): string | undefined {
+  if (principal.scope === 'operator') return asked;
+  const own = principal.agentName ?? '';
+  assertMayActFor(principal, asked ?? own);
+  return own;
 }
 
 /** For a browser, which cannot send a bearer token: the operator token as the password. */

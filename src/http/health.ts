@@ -1,20 +1,53 @@
-import { Hono } from 'hono';
+import { createRoute, z } from '@hono/zod-openapi';
 import type { Deps } from '../deps.ts';
 import { checkReadiness } from '../services/health.ts';
-import type { AppEnv } from './env.ts';
+import { createRouter, json } from './validation.ts';
 
-/** `/healthz`: the process runs. `/readyz`: it can do its work now. Both without a token. */
+const state = z.string().openapi({ description: '"ok", or a few words on what is wrong' });
+
+const readinessSchema = z
+  .object({
+    status: z.enum(['ready', 'not ready']),
+    checks: z.object({ database: state, migrations: state, queue: state, process: state }),
+  })
+  .openapi('Readiness');
+
+const alive = createRoute({
+  method: 'get',
+  path: '/healthz',
+  operationId: 'checkAlive',
+  tags: ['Operations'],
+  summary: 'Whether the process runs',
+  responses: { 200: json(z.object({ status: z.literal('ok') }).openapi('Alive'), 'It runs') },
+});
+
+const ready = createRoute({
+  method: 'get',
+  path: '/readyz',
+  operationId: 'checkReady',
+  tags: ['Operations'],
+  summary: 'Whether the process can do its work now',
+  description: 'Asks the database and the queue; answers within about two seconds.',
+  responses: {
+    200: json(readinessSchema, 'It can'),
+    503: json(readinessSchema, 'It cannot: checks say why'),
+  },
+});
+
+/** Both without a token: they are for what starts and balances processes. */
 export function healthRoutes(deps: Deps, isDraining: () => boolean) {
-  return new Hono<AppEnv>()
-    .get('/healthz', (c) => c.json({ status: 'ok' }))
-    .get('/readyz', async (c) => {
+  return createRouter()
+    .openapi(alive, (c) => c.json({ status: 'ok' as const }, 200))
+    .openapi(ready, async (c) => {
       const checks = await checkReadiness({
         db: deps.db,
         pingQueue: () => deps.queues.backend.ping(),
         isDraining,
       });
-      const ready = Object.values(checks).every((state) => state === 'ok');
-      if (!ready) c.header('Retry-After', '5');
-      return c.json({ status: ready ? 'ready' : 'not ready', checks }, ready ? 200 : 503);
+      if (Object.values(checks).every((check) => check === 'ok')) {
+        return c.json({ status: 'ready' as const, checks }, 200);
+      }
+      c.header('Retry-After', '5');
+      return c.json({ status: 'not ready' as const, checks }, 503);
     });
 }

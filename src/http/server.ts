@@ -6,15 +6,24 @@ import { Redis } from 'ioredis';
 import type { Deps } from '../deps.ts';
 import { AppError } from '../errors.ts';
 import { createPressure } from '../services/runs/pressure.ts';
+import { countQueuedRuns } from '../services/runs/read.ts';
+import { createRunTally } from '../services/runs/tally.ts';
 import { createAuthenticate } from '../services/tokens/authenticate.ts';
 import { createTokenUses } from '../services/tokens/uses.ts';
+import { withTimeout } from '../with-timeout.ts';
 import { createApp } from './app.ts';
 import type { AppEnv } from './env.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 
 /** For how long a token is believed without asking the database: the bound on revocation. */
 const TOKEN_CACHE_MS = 2000;
 const TOKEN_USES_MS = 5000;
+const LAST_FLUSH_MS = 1000;
+/** A Redis that hangs must not hang the callers: they are counted by the process instead. */
+const RATE_LIMIT_TIMEOUT_MS = 500;
 const PRESSURE_MS = 500;
+/** How long after its acceptance a run is first counted. */
+const SETTLE_MS = 10_000;
 
 export type HttpServer = {
   /** Where it listens, e.g. `http://127.0.0.1:4700`. */
@@ -53,26 +62,48 @@ export async function startHttp(deps: Deps): Promise<HttpServer> {
     }),
     rateLimitRedis,
     isDraining: () => draining,
+    metrics: openMetrics(deps),
   });
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
-  const url = await listen(server, config.host, config.port);
+  const release = async () => {
+    clearInterval(flushing);
+    await withTimeout(flush(), LAST_FLUSH_MS).catch(() => undefined);
+    rateLimitRedis?.disconnect();
+  };
+  const url = await listen(server, config.host, config.port).catch(async (error: unknown) => {
+    await release();
+    throw error;
+  });
 
   return {
     url,
     app,
     close: async (deadlineMs) => {
       draining = true;
-      clearInterval(flushing);
       await closeServer(server, deadlineMs, () => deps.waiters.close());
-      await flush();
-      rateLimitRedis?.disconnect();
+      await release();
     },
   };
 }
 
+function openMetrics({ db, waiters, log }: Deps): Metrics {
+  const tally = createRunTally({ db, settleMs: SETTLE_MS, batch: 20_000, now: () => Date.now() });
+  return createMetrics({
+    takeFinishedRuns: () => tally.takeFinished(),
+    countQueued: () => countQueuedRuns(db, 100_000),
+    countWaiters: () => waiters.count(),
+    onError: (error) => log.warn({ err: error }, 'metrics are not up to date'),
+  });
+}
+
 function openRateLimitRedis({ config, log }: Deps): Redis | undefined {
   if (config.redisUrl === undefined || config.rateLimitPerMinute === 0) return undefined;
-  const redis = new Redis(config.redisUrl, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+  const redis = new Redis(config.redisUrl, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    // A Redis that hangs must not hold up every request.
+    commandTimeout: RATE_LIMIT_TIMEOUT_MS,
+  });
   redis.on('error', (error) => log.warn({ err: error }, 'rate limits count per process'));
   return redis;
 }
@@ -80,19 +111,23 @@ function openRateLimitRedis({ config, log }: Deps): Redis | undefined {
 async function listen(server: Server, host: string, port: number): Promise<string> {
   const ready = Promise.withResolvers<void>();
   server.once('error', (error: NodeJS.ErrnoException) =>
-    ready.reject(
-      error.code === 'EADDRINUSE'
-        ? new AppError(
-            'unavailable',
-            `Port ${port} on ${host} is in use. Stop what listens there, or set PORT to another port.`,
-          )
-        : error,
-    ),
+    ready.reject(new AppError('unavailable', whyNotListening(error, host, port), { cause: error })),
   );
   server.listen(port, host, () => ready.resolve());
   await ready.promise;
   const { address, family, port: bound } = server.address() as AddressInfo;
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
+}
+
+function whyNotListening(error: NodeJS.ErrnoException, host: string, port: number): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `Port ${port} on ${host} is in use. Stop what listens there, or set PORT to another port.`;
+    case 'EACCES':
+      return `Port ${port} on ${host} needs rights that this process lacks. Set PORT to 1024 or above.`;
+    default:
+      return `Cannot listen on ${host}:${port}: ${error.message}. Set HOST to an address of this machine, or to 0.0.0.0.`;
+  }
 }
 
 async function closeServer(server: Server, deadlineMs: number, release: () => void): Promise<void> {

@@ -111,6 +111,7 @@ const PROBLEMS = {
   413: 'too_large',
   422: 'invalid, with every wrong field in errors; or idempotency_mismatch',
   429: 'rate_limited, with Retry-After',
+  500: 'internal: the server log has the cause under requestId',
   503: 'unavailable or overloaded, with Retry-After',
 } as const;
 
@@ -118,7 +119,7 @@ type ProblemStatus = keyof typeof PROBLEMS;
 
 /** The problem answers of a route: those that every route can give, and the ones named. */
 export function problems(...more: ProblemStatus[]) {
-  const statuses: ProblemStatus[] = [401, 403, 422, 429, 503, ...more];
+  const statuses: ProblemStatus[] = [401, 403, 422, 429, 500, 503, ...more];
   return Object.fromEntries(
     statuses.map((status) => [
       status,

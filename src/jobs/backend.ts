@@ -3,10 +3,14 @@ import { Redis } from 'ioredis';
 import { openPool } from '../db/connect.ts';
 import { QUEUE_SCHEMA } from '../db/migrate.ts';
 import { AppError } from '../errors.ts';
+import { withTimeout } from '../with-timeout.ts';
 
 export type Processor = (job: Job, token?: string, signal?: AbortSignal) => Promise<unknown>;
 
 export type WorkerSettings = { concurrency: number };
+
+/** How soon workers look for jobs again after the queue's server was away; callers may wait. */
+const RETRY_MS = 1000;
 
 /**
  * Where BullMQ keeps its queues. Everything above this file is the same for both. A queue is only a
@@ -64,7 +68,7 @@ function openPostgresBackend(options: BackendOptions): QueueBackend {
       new Worker(
         name,
         processor,
-        { connection: pool, ...settings },
+        { connection: pool, runRetryDelay: RETRY_MS, ...settings },
         createPostgresBackend,
       ) as unknown as Worker,
     ping: async () => void (await pool.query('SELECT 1 FROM migration LIMIT 1')),
@@ -79,7 +83,15 @@ async function openRedisBackend(
   const producer = connectRedis(options, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
   // Workers wait for as long as it takes.
   const consumer = connectRedis(options, { maxRetriesPerRequest: null });
-  await refuseEvictingRedis(consumer);
+  const close = () => {
+    producer.disconnect();
+    consumer.disconnect();
+    return Promise.resolve();
+  };
+  await refuseEvictingRedis(consumer).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   const shared = { prefix: options.prefix };
   const keep = { age: 3600, count: 1000 };
   return {
@@ -94,15 +106,12 @@ async function openRedisBackend(
     openWorker: (name, processor, settings) =>
       new Worker(name, processor, {
         connection: consumer as ConnectionOptions,
+        runRetryDelay: RETRY_MS,
         ...settings,
         ...shared,
       }),
     ping: async () => void (await producer.ping()),
-    close: () => {
-      producer.disconnect();
-      consumer.disconnect();
-      return Promise.resolve();
-    },
+    close,
   };
 }
 
@@ -122,9 +131,10 @@ function connectRedis(
 /** An evicting Redis drops queue entries in silence, so refuse to start on one. */
 async function refuseEvictingRedis(redis: Redis): Promise<void> {
   const memory = await withTimeout(redis.info('memory'), 10_000).catch((error: unknown) => {
+    const cause = error instanceof Error ? error.message : String(error);
     throw new AppError(
       'unavailable',
-      'Redis at REDIS_URL does not answer. Check the address and that it is running.',
+      `Redis at REDIS_URL cannot be used: ${cause}. Check that it runs and that the address is right.`,
       { transient: true, cause: error },
     );
   });
@@ -135,16 +145,5 @@ async function refuseEvictingRedis(redis: Redis): Promise<void> {
       `Redis at REDIS_URL has maxmemory-policy "${policy}" and would drop queued jobs. ` +
         'Set it to noeviction: redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf.',
     );
-  }
-}
-
-/** Rejects when `promise` takes longer than `ms`. What it was doing is not stopped. */
-export async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${ms} ms`)), ms);
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }

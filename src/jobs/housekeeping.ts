@@ -4,6 +4,7 @@ import { purgeRuns } from '../db/queries/runs.ts';
 import type { Log } from '../log.ts';
 import { defineJob } from './define.ts';
 import { HOUSEKEEPING_QUEUE, type Queues } from './queues.ts';
+import { ensureSchedule, type Schedule } from './schedule.ts';
 
 export type HousekeepingDeps = {
   db: Db;
@@ -12,6 +13,11 @@ export type HousekeepingDeps = {
   runRetentionDays: number;
 };
 
+const SCHEDULE: Schedule = {
+  queue: HOUSEKEEPING_QUEUE,
+  everyMs: 60_000,
+  title: 'remove what is past its retention',
+};
 const DAY_MS = 24 * 3600 * 1000;
 const BATCH = 1000;
 const MAX_BATCHES = 50;
@@ -59,12 +65,9 @@ async function inBatches(signal: AbortSignal, step: () => Promise<number>): Prom
   return total;
 }
 
-/** Sets the job's schedule. Repeating it changes nothing, and restores it after a flush. */
-export async function scheduleHousekeeping(queues: Queues): Promise<void> {
-  const queue = queues.all.find(({ name }) => name === HOUSEKEEPING_QUEUE);
-  await queue?.upsertJobScheduler(
-    'housekeeping',
-    { every: 60_000 },
-    { name: 'remove what is past its retention', data: {} },
-  );
+export async function scheduleHousekeeping(
+  { db, queues }: Pick<HousekeepingDeps, 'db' | 'queues'>,
+  now: number,
+): Promise<void> {
+  await ensureSchedule(db, queues, SCHEDULE, now);
 }

@@ -2,7 +2,8 @@ import type { Queue } from 'bullmq';
 import { createBatcher } from '../batch.ts';
 import type { Dispatch } from '../db/queries/run-claims.ts';
 import type { RunKind } from '../db/schema.ts';
-import { type QueueBackend, withTimeout } from './backend.ts';
+import { withTimeout } from '../with-timeout.ts';
+import type { QueueBackend } from './backend.ts';
 
 /** What a run's job carries: only what finds the row. `origin` is the process that waits for it. */
 export type RunJobData = { runId: string; agentName: string; origin: string | null };
@@ -13,6 +14,7 @@ export const RUN_QUEUES = { heartbeat: 'heartbeat' } as const satisfies Partial<
 >;
 
 export const HOUSEKEEPING_QUEUE = 'housekeeping';
+export const TIMEOUT_WATCH_QUEUE = 'timeout-watch';
 
 export type Queues = {
   backend: QueueBackend;
@@ -28,8 +30,14 @@ export type Queues = {
 type BulkJob = Parameters<Queue['addBulk']>[0][number];
 type RunQueue = { queue: Queue; add: (job: BulkJob) => Promise<unknown> };
 
-const ENQUEUE_TIMEOUT_MS = 2000;
-const PENDING = new Set(['waiting', 'active', 'delayed', 'prioritized', 'waiting-children']);
+/** A queue that is gone must not hold up whoever asks it: without an answer, the sweep asks again. */
+const TIMEOUT_MS = 2000;
+/**
+ * States in which a worker will still take the job. Not `active`: a worker that has the job claims
+ * its run at once, so a run still queued by then was taken by one that died. The queue itself would
+ * notice only after a minute.
+ */
+const PENDING = new Set(['waiting', 'delayed', 'prioritized', 'waiting-children']);
 
 export function openQueues(backend: QueueBackend, onError: (error: Error) => void): Queues {
   const open = (name: string) => backend.openQueue(name).on('error', onError);
@@ -41,7 +49,11 @@ export function openQueues(backend: QueueBackend, onError: (error: Error) => voi
     if (!found) throw new Error(`no queue serves runs of kind ${kind}`);
     return found;
   };
-  const all = [...runQueues.values()].map(({ queue }) => queue).concat(open(HOUSEKEEPING_QUEUE));
+  const all = [
+    ...[...runQueues.values()].map(({ queue }) => queue),
+    open(HOUSEKEEPING_QUEUE),
+    open(TIMEOUT_WATCH_QUEUE),
+  ];
 
   return {
     backend,
@@ -54,10 +66,12 @@ export function openQueues(backend: QueueBackend, onError: (error: Error) => voi
         data,
         opts: { jobId: jobIdOf(dispatch) },
       });
-      await withTimeout(added, ENQUEUE_TIMEOUT_MS);
+      await withTimeout(added, TIMEOUT_MS);
     },
-    isPending: async (dispatch) =>
-      PENDING.has(await queueFor(dispatch.kind).queue.getJobState(jobIdOf(dispatch))),
+    isPending: async (dispatch) => {
+      const state = queueFor(dispatch.kind).queue.getJobState(jobIdOf(dispatch));
+      return PENDING.has(await withTimeout(state, TIMEOUT_MS));
+    },
     close: async () => void (await Promise.allSettled(all.map((queue) => queue.close()))),
   };
 }

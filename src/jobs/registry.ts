@@ -1,8 +1,9 @@
 import type { JobDefinition } from './define.ts';
 import { type HeartbeatJobDeps, heartbeatJob } from './heartbeat.ts';
 import { type HousekeepingDeps, housekeepingJob } from './housekeeping.ts';
+import { type TimeoutWatchDeps, timeoutWatchJob } from './timeout-watch.ts';
 
-export type JobDeps = HeartbeatJobDeps & HousekeepingDeps;
+export type JobDeps = HeartbeatJobDeps & HousekeepingDeps & TimeoutWatchDeps;
 
 /** A job whose payload is still to be checked against its schema. */
 export type RegisteredJob = {
@@ -20,7 +21,11 @@ function register<Data>(definition: JobDefinition<Data, JobDeps>): RegisteredJob
 }
 
 /** Every job there is. A queue that no job serves, or two, is refused at start. */
-export const jobs: readonly RegisteredJob[] = [register(heartbeatJob), register(housekeepingJob)];
+export const jobs: readonly RegisteredJob[] = [
+  register(heartbeatJob),
+  register(housekeepingJob),
+  register(timeoutWatchJob),
+];
 
 export function checkRegistry(registered: readonly RegisteredJob[], queues: string[]): void {
   const served = registered.map((job) => job.queue);

@@ -39,8 +39,8 @@ export async function sweep(deps: SweepDeps, limits: SweepLimits): Promise<Swept
     maxClaims: limits.maxClaims,
     limit: limits.batch,
     error:
-      `The worker died ${limits.maxClaims} times while it ran this pass, so it was given up. ` +
-      "Look in the workers' logs for its run id; the next heartbeat makes a new pass.",
+      `This pass was begun ${limits.maxClaims} times and never finished, so it was given up: each ` +
+      "time its worker died or was cut off. Look in the workers' logs for its run id; the next heartbeat makes a new pass.",
   });
   failed.forEach((id) => deps.wakeups.publish(id, null));
   const redispatched = await redispatchLost(deps, limits);

@@ -1,9 +1,10 @@
 import { UnrecoverableError, type Worker } from 'bullmq';
 import { ZodError } from 'zod';
 import type { Log } from '../log.ts';
-import { withTimeout } from './backend.ts';
+import { withTimeout } from '../with-timeout.ts';
 import { scheduleHousekeeping } from './housekeeping.ts';
 import { checkRegistry, type JobDeps, jobs } from './registry.ts';
+import { scheduleTimeoutWatch } from './timeout-watch.ts';
 import { sweep, SWEEP_LIMITS } from './sweep.ts';
 
 export type Workers = {
@@ -48,8 +49,7 @@ export function startWorkers({ deps, log, concurrency, sweepMs }: WorkersOptions
 
   return {
     close: async (deadlineMs) => {
-      await stopSweeping();
-      const closed = Promise.all(workers.map((worker) => worker.close()));
+      const closed = Promise.all([stopSweeping(), ...workers.map((worker) => worker.close())]);
       closed.catch((error: unknown) => log.warn({ err: error }, 'closing a queue worker'));
       await withTimeout(closed, deadlineMs).catch(() => giveBack(drain, closed, workers));
     },
@@ -82,7 +82,8 @@ function startSweeping(deps: JobDeps, log: Log, sweepMs: number): () => Promise<
       if (swept.requeued + swept.failed + swept.redispatched > 0) {
         log.warn(swept, 'the sweep found runs that the queue or a worker had lost');
       }
-      await scheduleHousekeeping(deps.queues);
+      await scheduleHousekeeping(deps, Date.now());
+      await scheduleTimeoutWatch(deps, Date.now());
     } catch (error) {
       log.warn({ err: error }, 'the sweep failed and is tried again');
     }

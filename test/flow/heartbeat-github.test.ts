@@ -54,8 +54,10 @@ describe.each(backends)('a heartbeat on %s with repositories', (backend) => {
     expect(run.body.warnings).toEqual(body.warnings);
     expect(run.body.steps).toMatchObject([
       { name: 'load agent', status: 'ok' },
+      { name: 'renew session', status: 'skipped' },
       { name: 'sync issues', status: 'warning' },
       { name: 'reconcile issues', status: 'ok' },
+      { name: 'reconcile sessions', status: 'skipped' },
     ]);
   });
 

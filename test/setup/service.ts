@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { loadConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
 import { issueToken } from '../../src/services/tokens/issue.ts';
-import { start, type Started } from '../../src/start.ts';
+import { start, type Started, type Timings } from '../../src/start.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { canStartRedis, redisPrefix, redisUrl } from './redis.ts';
 
@@ -47,20 +47,30 @@ export type TestService = {
   stop(): Promise<void>;
 };
 
-/** The real service, in this process: API and workers, on a database of its own. */
+export type ServiceOptions = {
+  env?: Record<string, string>;
+  web?: boolean;
+  worker?: boolean;
+  timings?: Timings;
+  /** Another service's database, to share it; who made it drops it. */
+  database?: TestDatabase;
+};
+
+/** The real service, in this process: API and workers, on a database of its own unless one is given. */
 export async function startService(
   backend: BackendKind,
-  options: { env?: Record<string, string>; web?: boolean; worker?: boolean } = {},
+  options: ServiceOptions = {},
 ): Promise<TestService> {
-  const database = await createTestDatabase();
+  const database = options.database ?? (await createTestDatabase());
   const env = { ...serviceEnv(backend, database.url), ...options.env };
   const config = loadConfig(env);
   const started = await start({
     config,
     log: createLog({ level: config.logLevel, service: 'test' }),
-    databaseUrl: database.url,
+    databaseUrl: config.databaseUrl ?? database.url,
     web: options.web ?? true,
     worker: options.worker ?? true,
+    ...(options.timings && { timings: options.timings }),
   });
   const url = started.http?.url ?? '';
   return {
@@ -73,7 +83,7 @@ export async function startService(
       (await issueToken(started.deps.db, { scope: 'agent', agentName })).token,
     stop: async () => {
       await started.stop();
-      await database.drop();
+      if (!options.database) await database.drop();
     },
   };
 }

@@ -37,7 +37,11 @@ export async function findAgent(db: Db, name: string): Promise<Agent | undefined
 }
 
 /** An agent, and whether a heartbeat has anything to look after for it. */
-export type AgentAtWork = Agent & { tracks_repos: boolean; has_claims: boolean };
+export type AgentAtWork = Agent & {
+  tracks_repos: boolean;
+  has_claims: boolean;
+  has_sessions: boolean;
+};
 
 /** Agents by id, many in one read; undefined where there is none. In the order of `ids`. */
 export async function findAgentsAtWork(
@@ -52,6 +56,7 @@ export async function findAgentsAtWork(
       sql<boolean>`EXISTS (
         SELECT FROM issue_claims WHERE agent_id = agents.id AND labels_settled_at IS NULL
       )`.as('has_claims'),
+      sql<boolean>`EXISTS (SELECT FROM sessions WHERE agent_id = agents.id)`.as('has_sessions'),
     ])
     .where('id', '=', sql<string>`any(${ids}::uuid[])`)
     .execute();

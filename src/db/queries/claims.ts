@@ -1,12 +1,14 @@
 import { sql, type Transaction } from 'kysely';
 import type { Db } from '../connect.ts';
-import type { ClaimSource, Database, IssueState } from '../schema.ts';
+import type { ClaimSource, Database, IssueState, Session } from '../schema.ts';
 
 /**
- * Whether a live session holds the claim `issue_claims`. There are no sessions yet, so no claim
- * has one; this is the one place to ask the table of sessions.
+ * Whether a session holds the claim `issue_claims`: one that is live, or one that ended and is to
+ * be resumed.
  */
-const hasLiveSession = sql<boolean>`false`;
+const hasLiveSession = sql<boolean>`EXISTS (
+  SELECT FROM sessions WHERE sessions.id = issue_claims.session_id
+    AND (sessions.ended_at IS NULL OR sessions.resume_at IS NOT NULL))`;
 
 export type ClaimRow = {
   claimId: string;
@@ -27,6 +29,7 @@ export type ClaimRow = {
   live: boolean;
   /** The id of the agent that holds the issue by an open claim, be it this one or another. */
   heldBy: string | null;
+  /** When it was claimed, or when the session that claimed it ended. */
   claimedAt: Date;
   /** When a change upstream was last seen. */
   changedAt: Date;
@@ -50,7 +53,9 @@ export async function listClaims(db: Db, agentId: string): Promise<ClaimRow[]> {
       agent_repos.repo_id IS NOT NULL AS tracked,
       issue_claims.released_at IS NOT NULL AS released, ${hasLiveSession} AS live,
       holder.agent_id AS "heldBy",
-      issue_claims.claimed_at AS "claimedAt", issues.changed_at AS "changedAt",
+      greatest(issue_claims.claimed_at,
+        (SELECT ended_at FROM sessions WHERE sessions.id = issue_claims.session_id)
+      ) AS "claimedAt", issues.changed_at AS "changedAt",
       repos.pass_started_at AS "passStartedAt", issues.labels_written_at AS "labelsWrittenAt",
       repos.label_failure_text AS "labelFailureText",
       coalesce(repos.label_next_attempt_at > now(), false) AS "labelsBlocked",
@@ -158,4 +163,30 @@ export async function settleClaims(db: Db, claimIds: string[]): Promise<void> {
       WHERE id = any(${claimIds}::uuid[]) AND released_at IS NOT NULL
         AND labels_settled_at IS NULL
       ORDER BY id FOR UPDATE)`.execute(db);
+}
+
+/**
+ * Claims the issue that the session names, if it is one of a tracked repository; a claim that the
+ * agent has already becomes this session's. False: another agent holds the issue.
+ */
+export async function claimIssueForSession(
+  db: Db,
+  id: string,
+  session: Pick<Session, 'id' | 'agent_id' | 'issue_url'>,
+): Promise<boolean> {
+  const { rows } = await sql<{ tracked: boolean; claimed: boolean }>`
+    WITH issue AS (
+      SELECT id FROM issues WHERE lower(url) = lower(${session.issue_url}) AND vanished_at IS NULL
+    ), claimed AS (
+      INSERT INTO issue_claims (id, issue_id, agent_id, session_id, source)
+      SELECT ${id}::uuid, issue.id, ${session.agent_id}::uuid, ${session.id}::uuid, 'session'
+      FROM issue
+      ON CONFLICT (issue_id) WHERE released_at IS NULL DO UPDATE
+        SET session_id = EXCLUDED.session_id, source = 'session'
+        WHERE issue_claims.agent_id = EXCLUDED.agent_id
+      RETURNING issue_claims.id
+    )
+    SELECT EXISTS (SELECT FROM issue) AS tracked, EXISTS (SELECT FROM claimed) AS claimed
+  `.execute(db);
+  return rows[0]?.tracked !== true || rows[0].claimed;
 }

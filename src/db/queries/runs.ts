@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Db } from '../connect.ts';
 import { type Page, type PageRequest, toPage } from '../page.ts';
+import { firstIdAt } from './run-ids.ts';
 import type { HeartbeatInput, Run, RunKind, RunStatus, RunStep } from '../schema.ts';
 
 export type AcceptedRun = {
@@ -149,10 +150,4 @@ export async function purgeRuns(
       FOR UPDATE SKIP LOCKED
     )`.execute(db);
   return Number(numAffectedRows ?? 0);
-}
-
-/** The smallest UUIDv7 of a moment: its first 48 bits are the milliseconds. */
-function firstIdAt(time: Date): string {
-  const hex = time.getTime().toString(16).padStart(12, '0');
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }

@@ -28,6 +28,21 @@ const policySchema = z
       .max(86_400)
       .optional()
       .openapi({ description: 'Seconds between heartbeats, told to the agent on each reply.' }),
+    leaseSeconds: z.number().int().min(5).max(604_800).optional().openapi({
+      description: 'Seconds of silence after which a session is taken for dead. Default 60.',
+    }),
+    timeoutSeconds: z.number().int().min(1).max(604_800).optional().openapi({
+      description: 'Hard limit of a session in seconds. Default: none.',
+    }),
+    startSeconds: z.number().int().min(1).max(86_400).optional().openapi({
+      description: 'Seconds that a session has for its first heartbeat. Default 120.',
+    }),
+    resumeBudget: z.number().int().min(0).max(100).optional().openapi({
+      description: 'How often work is resumed before a person must look. Default 3.',
+    }),
+    resumeBackoffSeconds: z.number().min(0).max(86_400).optional().openapi({
+      description: 'Seconds before the first resume; each further one waits twice as long.',
+    }),
   })
   .openapi('AgentPolicy');
 
@@ -63,7 +78,7 @@ const put = createRoute({
         .openapi('PutAgent'),
     ),
   },
-  responses: { 200: json(agentSchema, 'The agent'), ...problems(400, 409) },
+  responses: { 200: json(agentSchema, 'The agent'), ...problems(400, 409, 413) },
 });
 
 const get = createRoute({
@@ -84,7 +99,7 @@ const list = createRoute({
   tags: ['Agents'],
   summary: 'List agents, newest first',
   security: bearer,
-  request: { query: z.object(pageQuery) },
+  request: { query: z.strictObject(pageQuery) },
   responses: { 200: json(pageOf(agentSchema), 'A page of agents'), ...problems() },
 });
 

@@ -1,10 +1,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Deps } from '../../deps.ts';
-import { AppError } from '../../errors.ts';
-import { getRun, listRunsFor } from '../../services/runs/read.ts';
+import { getRun, listRunsFor, noSuchRun } from '../../services/runs/read.ts';
 import { toRunView } from '../../services/runs/view.ts';
-import type { Principal } from '../../services/tokens/authenticate.ts';
-import { assertMayActFor } from '../auth.ts';
+import { mayActFor, visibleAgent } from '../auth.ts';
 import { parsePrefer } from '../prefer.ts';
 import { clientGone } from '../request.ts';
 import {
@@ -44,7 +42,7 @@ const list = createRoute({
   description: 'An operator sees all; an agent sees its own.',
   security: bearer,
   request: {
-    query: z.object({
+    query: z.strictObject({
       ...pageQuery,
       agentName: agentNameSchema
         .optional()
@@ -68,7 +66,8 @@ export function runRoutes(deps: Deps) {
       const { id } = c.req.valid('param');
       const { waitSeconds } = parsePrefer(c.req.header('prefer'));
       let run = await getRun(deps.db, id);
-      assertMaySee(c.get('principal'), run.agent_name);
+      // Another agent's run looks like one that does not exist.
+      if (!mayActFor(c.get('principal'), run.agent_name)) throw noSuchRun(id);
       if (waitSeconds && !run.finished_at) {
         const waiting = deps.waiters.wait(id, {
           timeoutMs: waitSeconds * 1000,
@@ -80,18 +79,4 @@ export function runRoutes(deps: Deps) {
       }
       return c.json(toRunView(run), 200);
     });
-}
-
-/** Whose runs a list shows: an agent asks for its own without saying so. */
-function visibleAgent(principal: Principal, asked: string | undefined): string | undefined {
-  if (principal.scope === 'operator') return asked;
-  const own = principal.agentName ?? '';
-  assertMayActFor(principal, asked ?? own);
-  return own;
-}
-
-/** Another agent's run looks like one that does not exist. */
-function assertMaySee(principal: Principal, agentName: string): void {
-  if (principal.scope === 'operator' || principal.agentName === agentName) return;
-  throw new AppError('not_found', 'There is no such run for this agent.');
 }

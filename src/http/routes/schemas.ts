@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { agentNameSchema, timestamp } from '../validation.ts';
 
-const directive = z
+export const directiveSchema = z
   .object({
     type: z.enum(['cancel', 'checkpoint', 'stop']),
     sessionId: z.uuid(),
@@ -20,7 +20,7 @@ export const runSchema = z
     warnings: z.array(z.string()),
     errors: z.array(z.string()),
     touchedIssueUrls: z.array(z.string()),
-    directives: z.array(directive),
+    directives: z.array(directiveSchema),
     nextHeartbeatSeconds: z.number().int().nullable(),
     steps: z.array(
       z.object({
@@ -46,7 +46,7 @@ export const heartbeatSchema = z
     errors: z.array(z.string()),
     touchedIssueUrls: z.array(z.string()),
     runId: z.uuid(),
-    directives: z.array(directive),
+    directives: z.array(directiveSchema),
     nextHeartbeatSeconds: z.number().int(),
   })
   .openapi('AgentHeartbeatResponse');

@@ -54,7 +54,7 @@ const create = createRoute({
   },
   responses: {
     201: json(tokenSchema.extend({ token: z.string() }).openapi('IssuedToken'), 'The new token'),
-    ...problems(400, 409),
+    ...problems(400, 409, 413),
   },
 });
 
@@ -65,7 +65,7 @@ const list = createRoute({
   tags: ['Tokens'],
   summary: 'List tokens, newest first',
   security: bearer,
-  request: { query: z.object(pageQuery) },
+  request: { query: z.strictObject(pageQuery) },
   responses: { 200: json(pageOf(tokenSchema), 'A page of tokens'), ...problems() },
 });
 

@@ -3,9 +3,11 @@ import { createBatcher } from '../../batch.ts';
 import type { Db } from '../../db/connect.ts';
 import { findAgent } from '../../db/queries/agents.ts';
 import { type AcceptedRun, findRunByKey, insertRuns, runExists } from '../../db/queries/runs.ts';
+import { findSession } from '../../db/queries/sessions.ts';
 import type { HeartbeatInput } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
 import { newId } from '../ids.ts';
+import { refusal } from '../sessions/refusal.ts';
 
 export type HeartbeatRequest = {
   agentName: string;
@@ -34,13 +36,21 @@ export function createAcceptHeartbeat(db: Db): AcceptHeartbeat {
     send: (runs: AcceptedRun[]) => insertRuns(db, runs),
   });
   return async (request) => {
-    const { sessionId } = request.input;
-    if (sessionId !== undefined)
-      throw new AppError('not_found', `There is no session ${sessionId}.`);
+    if (request.input.sessionId !== undefined) {
+      await assertLiveSession(db, request.agentName, request.input.sessionId);
+    }
     const run = toRun(request);
     if (await insert(run)) return { runId: run.id, created: true };
     return await findEarlier(db, run);
   };
+}
+
+/** Only a live session of this agent can be renewed. */
+async function assertLiveSession(db: Db, agentName: string, sessionId: string): Promise<void> {
+  const session = await findSession(db, sessionId);
+  if (session?.agent_name === agentName && session.ended_at === null) return;
+  if (session?.agent_name === agentName) throw await refusal(db, sessionId);
+  throw new AppError('not_found', `The agent "${agentName}" has no session ${sessionId}.`);
 }
 
 const MAX_BATCH = 64;

@@ -31,6 +31,7 @@ export async function runStep(
     ...(failure !== undefined && { failure }),
   });
   try {
+    passSignal.throwIfAborted();
     const report = await withDeadline(step, pass, passSignal);
     passSignal.throwIfAborted();
     if (report.skipped) return outcome('skipped', report);

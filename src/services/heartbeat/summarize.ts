@@ -1,4 +1,5 @@
 import type { RunResult } from '../../db/queries/run-claims.ts';
+import type { Directive } from '../../db/schema.ts';
 import { plural } from './plural.ts';
 import type { StepOutcome } from './run-step.ts';
 
@@ -27,13 +28,18 @@ export function summarize(outcomes: StepOutcome[]): Omit<RunResult, 'nextHeartbe
     touchedIssueUrls: unique(
       outcomes.flatMap(({ report }) => report.touchedIssueUrls ?? []),
     ).sort(),
-    directives: outcomes.flatMap(({ report }) => report.directives ?? []),
+    directives: uniqueDirectives(outcomes.flatMap(({ report }) => report.directives ?? [])),
     steps: outcomes.map(({ name, status, durationMs }) => ({
       name,
       status,
       duration_ms: durationMs,
     })),
   };
+}
+
+/** Two steps may see the same directive; the agent hears it once. */
+function uniqueDirectives(directives: Directive[]): Directive[] {
+  return [...new Map(directives.map((it) => [`${it.sessionId} ${it.type}`, it])).values()];
 }
 
 function summaryOf(outcomes: StepOutcome[], warnings: number, error: string | undefined): string {

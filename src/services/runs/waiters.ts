@@ -29,6 +29,7 @@ export function createRunWaiters(options: {
   const waiting = new Map<string, Set<Resolve>>();
   let dirty = new Set<string>();
   let reading = false;
+  let closed = false;
 
   const settle = (runId: string, run: Run | undefined) => {
     const resolvers = waiting.get(runId);
@@ -75,13 +76,15 @@ export function createRunWaiters(options: {
           if (resolvers?.size === 0) waiting.delete(runId);
           resolve(run);
         };
-        if (signal?.aborted) return done(undefined);
+        // A caller that came just before we closed must not be held: nothing would answer it.
+        if (closed || signal?.aborted) return done(undefined);
         signal?.addEventListener('abort', abort);
         waiting.set(runId, (waiting.get(runId) ?? new Set()).add(done));
       }),
     wake,
-    count: () => waiting.size,
+    count: () => [...waiting.values()].reduce((sum, callers) => sum + callers.size, 0),
     close: () => {
+      closed = true;
       clearInterval(poll);
       for (const id of waiting.keys()) settle(id, undefined);
     },

@@ -1,0 +1,137 @@
+import { sql } from 'kysely';
+import type { Db } from '../connect.ts';
+import type { Session } from '../schema.ts';
+
+/**
+ * What the timeout watch does, each as one statement that any number of watches can run at once:
+ * rows are locked as they are found, and what another watch holds is passed over.
+ */
+
+/**
+ * Ends live sessions whose time is over: `timed_out`, with the reason. A successor is wanted of each
+ * from now on. Pending sessions are not ended by this: they wait until somebody takes them.
+ */
+export async function endDueSessions(db: Db, limit: number): Promise<Session[]> {
+  const { rows } = await sql<Session>`
+    UPDATE sessions SET
+      status = 'timed_out',
+      end_reason = CASE
+        WHEN start_deadline_at <= now() THEN 'never_started'
+        WHEN deadline_at <= now() THEN 'deadline_passed'
+        ELSE 'lease_expired'
+      END,
+      ended_at = now(), resume_at = now(), directive = NULL
+    WHERE id IN (
+      SELECT id FROM sessions
+      WHERE ended_at IS NULL AND due_at <= now()
+      ORDER BY due_at
+      LIMIT ${limit}
+      FOR UPDATE SKIP LOCKED
+    )
+    RETURNING *`.execute(db);
+  return rows;
+}
+
+export type ResumeLimits = {
+  resumeBudget: number;
+  resumeBackoffSeconds: number;
+};
+
+export type Successor = { id: string; resumedFrom: string; agentName: string };
+
+/**
+ * Inserts a pending successor for each ended session that wants one, whose agent is not paused,
+ * whose budget is not spent and whose back-off is over. `ids` are ids for the new rows, as many as
+ * may be made.
+ */
+export async function insertSuccessors(
+  db: Db,
+  ids: string[],
+  defaults: ResumeLimits,
+): Promise<Successor[]> {
+  const { rows } = await sql<Successor>`
+    WITH due AS (
+      SELECT sessions.*, row_number() OVER (ORDER BY resume_at, sessions.id) AS place
+      FROM sessions
+      WHERE sessions.id IN (
+        SELECT ended.id FROM sessions AS ended JOIN agents ON agents.id = ended.agent_id
+        WHERE ended.resume_at <= now() AND NOT agents.paused
+          AND ended.attempt <= coalesce((agents.policy ->> 'resumeBudget')::int,
+            ${defaults.resumeBudget}::int)
+          AND ended.ended_at + make_interval(secs =>
+            coalesce((agents.policy ->> 'resumeBackoffSeconds')::float,
+              ${defaults.resumeBackoffSeconds}::float) * (2 ^ (ended.attempt - 1))) <= now()
+        ORDER BY ended.resume_at
+        LIMIT ${ids.length}
+        FOR UPDATE OF ended SKIP LOCKED
+      )
+    ), fresh AS (
+      SELECT id, place FROM unnest(${ids}::uuid[]) WITH ORDINALITY AS fresh (id, place)
+    ), taken AS (
+      UPDATE sessions SET resume_at = NULL FROM due WHERE sessions.id = due.id
+    ), moved AS (
+      -- The claim on the issue goes with the work.
+      UPDATE issue_claims SET session_id = fresh.id
+      FROM due JOIN fresh ON fresh.place = due.place
+      WHERE issue_claims.session_id = due.id AND issue_claims.released_at IS NULL
+    )
+    INSERT INTO sessions
+      (id, agent_id, agent_name, root_id, resumed_from, attempt, status, objective, repo, issue_url,
+       worktree, host, branch, checkpoint_branch, latest_checkpoint_id, turn,
+       lease_seconds, timeout_seconds, start_seconds)
+    SELECT fresh.id, due.agent_id, due.agent_name, due.root_id, due.id, due.attempt + 1, 'pending',
+      due.objective, due.repo, due.issue_url, NULL, due.host, due.branch,
+      'checkpoint/' || due.agent_name || '/' || fresh.id::text, due.latest_checkpoint_id, due.turn,
+      due.lease_seconds, due.timeout_seconds, due.start_seconds
+    FROM due JOIN fresh ON fresh.place = due.place
+    ON CONFLICT DO NOTHING
+    RETURNING id, resumed_from AS "resumedFrom", agent_name AS "agentName"`.execute(db);
+  return rows;
+}
+
+/** Flags ended sessions that want a successor and have spent their budget, for a person to see. */
+export async function flagSpent(
+  db: Db,
+  options: { resumeBudget: number; limit: number },
+): Promise<Pick<Session, 'id' | 'agent_name' | 'attempt'>[]> {
+  const { rows } = await sql<Pick<Session, 'id' | 'agent_name' | 'attempt'>>`
+    UPDATE sessions SET resume_at = NULL, needs_attention = true
+    WHERE id IN (
+      SELECT ended.id FROM sessions AS ended JOIN agents ON agents.id = ended.agent_id
+      WHERE ended.resume_at <= now()
+        AND ended.attempt > coalesce((agents.policy ->> 'resumeBudget')::int,
+          ${options.resumeBudget}::int)
+      LIMIT ${options.limit}
+      FOR UPDATE OF ended SKIP LOCKED
+    )
+    RETURNING id, agent_name, attempt`.execute(db);
+  return rows;
+}
+
+/**
+ * Gives the oldest pending session of an agent to whoever asks: it is `starting` from now, and has
+ * its time for the first heartbeat. Undefined: nothing is pending, or the agent is paused.
+ */
+export async function takePending(
+  db: Db,
+  options: { agentName: string; host: string | null; worktree: string | null },
+): Promise<Session | undefined> {
+  const { rows } = await sql<Session>`
+    UPDATE sessions SET
+      status = 'starting',
+      host = coalesce(${options.host}::text, host),
+      worktree = ${options.worktree}::text,
+      started_at = now(),
+      start_deadline_at = now() + make_interval(secs => start_seconds),
+      deadline_at = now() + make_interval(secs => timeout_seconds)
+    WHERE id = (
+      SELECT pending.id FROM sessions AS pending JOIN agents ON agents.id = pending.agent_id
+      WHERE agents.name = ${options.agentName} AND NOT agents.paused
+        AND pending.status = 'pending'
+      ORDER BY pending.id
+      LIMIT 1
+      FOR UPDATE OF pending SKIP LOCKED
+    )
+    RETURNING *`.execute(db);
+  return rows[0];
+}

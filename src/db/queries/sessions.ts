@@ -1,0 +1,216 @@
+import { sql } from 'kysely';
+import type { Db } from '../connect.ts';
+import { type Page, type PageRequest, toPage } from '../page.ts';
+import type { EndStatus, Session, SessionStatus } from '../schema.ts';
+
+export type NewSession = {
+  id: string;
+  agentName: string;
+  objective: string;
+  repo: string | null;
+  issueUrl: string | null;
+  worktree: string | null;
+  host: string | null;
+  branch: string | null;
+  turn: number | null;
+  leaseSeconds: number;
+  timeoutSeconds: number | null;
+  startSeconds: number;
+};
+
+/**
+ * Starts a session of an agent that exists and is not paused. The lease and the deadline run from
+ * now, on the database's clock; until its first heartbeat the session is `starting`. Undefined:
+ * the agent is missing or paused, or the issue has a live session.
+ */
+export async function insertSession(db: Db, session: NewSession): Promise<Session | undefined> {
+  const { rows } = await sql<Session>`
+    INSERT INTO sessions
+      (id, agent_id, agent_name, root_id, status, objective, repo, issue_url, worktree, host, branch,
+       checkpoint_branch, turn, lease_seconds, timeout_seconds, start_seconds,
+       start_deadline_at, deadline_at, started_at)
+    SELECT ${session.id}::uuid, agents.id, agents.name, ${session.id}::uuid, 'starting',
+      ${session.objective}, ${session.repo}, ${session.issueUrl}, ${session.worktree},
+      ${session.host}, ${session.branch},
+      'checkpoint/' || agents.name || '/' || ${session.id}::text, ${session.turn}::int,
+      ${session.leaseSeconds}::int, ${session.timeoutSeconds}::int, ${session.startSeconds}::int,
+      now() + make_interval(secs => ${session.startSeconds}::int),
+      now() + make_interval(secs => ${session.timeoutSeconds}::int), now()
+    FROM agents WHERE agents.name = ${session.agentName} AND NOT agents.paused
+    ON CONFLICT DO NOTHING
+    RETURNING *`.execute(db);
+  return rows[0];
+}
+
+export type Beat = { turn: number | null; note: string | null };
+
+/** Renews the lease of a live session. Undefined: it has ended, or there is none. */
+export async function beatSession(db: Db, id: string, beat: Beat): Promise<Session | undefined> {
+  const { rows } = await sql<Session>`
+    UPDATE sessions SET
+      status = 'running',
+      start_deadline_at = NULL,
+      lease_expires_at = now() + make_interval(secs => lease_seconds),
+      turn = coalesce(${beat.turn}::int, turn),
+      note = coalesce(${beat.note}::text, note)
+    WHERE id = ${id} AND status IN ('starting', 'running')
+    RETURNING *`.execute(db);
+  return rows[0];
+}
+
+export async function findSession(db: Db, id: string): Promise<Session | undefined> {
+  return await db.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+export async function findSuccessor(db: Db, id: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('sessions')
+    .select('id')
+    .where('resumed_from', '=', id)
+    .executeTakeFirst();
+  return row?.id;
+}
+
+export async function findLiveSessionOfIssue(
+  db: Db,
+  issueUrl: string,
+): Promise<Pick<Session, 'id' | 'agent_name'> | undefined> {
+  return await db
+    .selectFrom('sessions')
+    .select(['id', 'agent_name'])
+    .where(sql<string>`lower(issue_url)`, '=', issueUrl.toLowerCase())
+    .where('ended_at', 'is', null)
+    .executeTakeFirst();
+}
+
+/** The attempts of a chain, first to last. */
+export async function listAttempts(db: Db, rootId: string): Promise<Session[]> {
+  return await db
+    .selectFrom('sessions')
+    .selectAll()
+    .where('root_id', '=', rootId)
+    .orderBy('attempt')
+    .execute();
+}
+
+export type SessionFilter = {
+  agentName?: string | undefined;
+  status?: SessionStatus | undefined;
+  rootId?: string | undefined;
+  needsAttention?: boolean | undefined;
+};
+
+/** Newest first. */
+export async function listSessions(
+  db: Db,
+  filter: SessionFilter,
+  { limit, cursor }: PageRequest,
+): Promise<Page<Session>> {
+  let query = db.selectFrom('sessions').selectAll('sessions');
+  if (filter.agentName !== undefined) {
+    query = query
+      .innerJoin('agents', 'agents.id', 'sessions.agent_id')
+      .where('agents.name', '=', filter.agentName);
+  }
+  if (filter.status) query = query.where('sessions.status', '=', filter.status);
+  if (filter.rootId) query = query.where('sessions.root_id', '=', filter.rootId);
+  if (filter.needsAttention !== undefined) {
+    query = query.where('sessions.needs_attention', '=', filter.needsAttention);
+  }
+  if (cursor) query = query.where('sessions.id', '<', cursor);
+  const rows = await query
+    .orderBy('sessions.id', 'desc')
+    .limit(limit + 1)
+    .execute();
+  return toPage(rows, limit);
+}
+
+/** Ends a live session by its own word. Undefined: it had ended before, or there is none. */
+export async function endSession(
+  db: Db,
+  options: {
+    id: string;
+    status: EndStatus;
+    reason: string;
+    summary: string | null;
+    resume: boolean;
+  },
+): Promise<Session | undefined> {
+  return await db
+    .updateTable('sessions')
+    .set({
+      status: options.status,
+      end_reason: options.reason,
+      ...(options.summary !== null && { summary: options.summary }),
+      ended_at: sql<Date>`now()`,
+      lease_expires_at: null,
+      start_deadline_at: null,
+      directive: null,
+      resume_at: options.resume ? sql<Date>`now()` : null,
+    })
+    .where('id', '=', options.id)
+    .where('ended_at', 'is', null)
+    .returningAll()
+    .executeTakeFirst();
+}
+
+/**
+ * Tells live sessions of an agent whose issue was closed upstream to cancel, once each. Returns every
+ * directive that waits for a live session of the agent.
+ */
+export async function directSessions(
+  db: Db,
+  agentId: string,
+): Promise<
+  { id: string; directive: Session['directive']; issueUrl: string | null; fresh: boolean }[]
+> {
+  const directive = { type: 'cancel', reason: 'the issue was closed upstream' };
+  const { rows } = await sql<{
+    id: string;
+    directive: Session['directive'];
+    issueUrl: string | null;
+    fresh: boolean;
+  }>`
+    WITH cancelled AS (
+      UPDATE sessions SET directive = ${JSON.stringify(directive)}::jsonb
+      FROM issues
+      WHERE sessions.agent_id = ${agentId} AND sessions.ended_at IS NULL
+        AND sessions.directive IS NULL
+        AND lower(issues.url) = lower(sessions.issue_url) AND issues.state = 'closed'
+      RETURNING sessions.id, sessions.directive, sessions.issue_url AS "issueUrl", true AS fresh
+    )
+    SELECT * FROM cancelled
+    UNION ALL
+    SELECT id, directive, issue_url, false FROM sessions
+    WHERE agent_id = ${agentId} AND ended_at IS NULL AND directive IS NOT NULL
+    ORDER BY id`.execute(db);
+  return rows;
+}
+
+export type SessionNews = { timedOut: number; resumed: number; needsAttention: string[] };
+
+/**
+ * What became of an agent's sessions since its last finished heartbeat; and for a day, those that a
+ * person must look at.
+ */
+export async function readSessionNews(db: Db, agentId: string): Promise<SessionNews> {
+  const { rows } = await sql<SessionNews>`
+    WITH last AS (
+      SELECT coalesce(max(started_at), '-infinity') AS at FROM (
+        SELECT started_at FROM runs
+        WHERE agent_id = ${agentId} AND kind = 'heartbeat' AND finished_at IS NOT NULL
+        ORDER BY id DESC LIMIT 1) AS run
+    )
+    SELECT
+      count(*) FILTER (WHERE ended_at > last.at AND status = 'timed_out') AS "timedOut",
+      count(*) FILTER (WHERE created_at > last.at AND resumed_from IS NOT NULL) AS resumed,
+      coalesce(jsonb_agg(sessions.id ORDER BY sessions.id) 
+        FILTER (WHERE needs_attention AND ended_at > now() - interval '1 day'), '[]')
+        AS "needsAttention"
+    FROM sessions, last
+    WHERE agent_id = ${agentId}
+      AND (ended_at IS NULL OR ended_at > last.at OR ended_at > now() - interval '1 day')`.execute(
+    db,
+  );
+  return rows[0] ?? { timedOut: 0, resumed: 0, needsAttention: [] };
+}

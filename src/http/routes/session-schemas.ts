@@ -1,0 +1,105 @@
+import { z } from '@hono/zod-openapi';
+import { agentNameSchema, fullRepoNameSchema, storableText, timestamp } from '../validation.ts';
+import { directiveSchema } from './schemas.ts';
+
+export const sessionStatus = z.enum([
+  'pending',
+  'starting',
+  'running',
+  'completed',
+  'failed',
+  'cancelled',
+  'timed_out',
+  'interrupted',
+]);
+
+export const sessionSchema = z
+  .object({
+    id: z.uuid(),
+    agentName: agentNameSchema,
+    status: sessionStatus,
+    attempt: z.number().int(),
+    rootId: z.uuid(),
+    resumedFrom: z.uuid().nullable(),
+    objective: z.string(),
+    repo: z.string().nullable(),
+    issueUrl: z.string().nullable(),
+    worktree: z.string().nullable(),
+    host: z.string().nullable(),
+    branch: z.string().nullable(),
+    turn: z.number().int().nullable(),
+    leaseExpiresAt: timestamp.nullable(),
+    deadlineAt: timestamp.nullable(),
+    checkpointBranch: z.string(),
+    latestCheckpointId: z.uuid().nullable(),
+    needsAttention: z.boolean(),
+    endReason: z.string().nullable(),
+    summary: z.string().nullable(),
+    startedAt: timestamp.nullable(),
+    endedAt: timestamp.nullable(),
+  })
+  .openapi('Session');
+
+export const sessionWithAttemptsSchema = sessionSchema
+  .extend({ attempts: z.array(sessionSchema) })
+  .openapi('SessionWithAttempts');
+
+export const startedSchema = z
+  .object({ session: sessionSchema, token: z.string() })
+  .openapi('StartedSession');
+
+export const claimedSchema = startedSchema
+  .extend({ continuation: z.string() })
+  .openapi('ClaimedSession');
+
+const turn = z.number().int().min(0).max(1_000_000_000);
+const seconds = z.number().int().min(1).max(604_800);
+
+export const startSchema = z
+  .strictObject({
+    objective: storableText(20_000).min(1, 'must say what the work is'),
+    repo: fullRepoNameSchema.optional(),
+    worktree: storableText(4096).startsWith('/', 'must be an absolute path').optional(),
+    host: storableText(255).min(1).optional(),
+    branch: storableText(255).min(1).optional(),
+    issueUrl: z
+      .url({ protocol: /^https?$/, message: 'must be an http(s) URL' })
+      .max(2000)
+      .optional(),
+    timeoutSeconds: seconds.optional(),
+    leaseSeconds: seconds.min(5, 'must be at least 5').optional(),
+    turn: turn.optional(),
+  })
+  .openapi('StartSession');
+
+export const claimSchema = z
+  .strictObject({
+    host: storableText(255).min(1).optional(),
+    worktree: storableText(4096).startsWith('/', 'must be an absolute path').optional(),
+  })
+  .openapi('ClaimSession');
+
+export const beatSchema = z
+  .strictObject({ turn: turn.optional(), note: storableText(4000).optional() })
+  .openapi('SessionBeat');
+
+export const beatAnswerSchema = z
+  .object({
+    status: sessionStatus,
+    leaseExpiresAt: timestamp,
+    deadlineAt: timestamp.nullable(),
+    directives: z.array(directiveSchema),
+    nextHeartbeatSeconds: z.number().int(),
+  })
+  .openapi('SessionBeatAnswer');
+
+export const finishSchema = z
+  .strictObject({
+    outcome: z.enum(['completed', 'failed', 'cancelled']),
+    summary: storableText(20_000).optional(),
+  })
+  .openapi('FinishSession');
+
+export const interruptSchema = z
+  .strictObject({ reason: storableText(1000).min(1, 'must say why') })
+  .openapi('InterruptSession');

@@ -1,0 +1,58 @@
+import type { Checkpoint } from '../checkpoint.ts';
+import { readObjects, STATE } from '../checkpoint.ts';
+import type { GitOptions } from '../git.ts';
+import { git, splitNul } from '../git.ts';
+import { nulTerminated } from '../stage.ts';
+
+/**
+ * Turns the index that describes the files into the one the user had: the staged tree, the stages of
+ * conflicts, and the flags that no tree can hold. Entries that are equal in both keep their stat data.
+ */
+export async function restoreIndex(checkpoint: Checkpoint, options: GitOptions): Promise<string[]> {
+  const { indexTree, stateCommit } = checkpoint;
+  const names = [STATE.unmerged, STATE.flags].map((name) => `${stateCommit}:${name}`);
+  const [unmerged, flags] = await readObjects(names, options);
+  await git(['read-tree', '-i', '-m', indexTree], options);
+  if (unmerged) await restoreStages(unmerged, options);
+  return flags ? restoreFlags(flags, options) : [];
+}
+
+async function restoreStages(records: Buffer, options: GitOptions): Promise<void> {
+  const paths = splitNul(records).map((record) => record.subarray(record.indexOf(0x09) + 1));
+  await git(['update-index', '--force-remove', '-z', '--stdin'], {
+    ...options,
+    stdin: nulTerminated(paths),
+  });
+  await git(['update-index', '-z', '--index-info'], { ...options, stdin: records });
+}
+
+async function restoreFlags(flags: Buffer, options: GitOptions): Promise<string[]> {
+  const byLetter = (letter: string): Buffer[] =>
+    splitNul(flags).flatMap((r) => (r.toString('latin1', 0, 1) === letter ? [r.subarray(2)] : []));
+  const added = await restoreIntentToAdd(byLetter('n'), options);
+  for (const [letter, flag] of [
+    ['a', '--assume-unchanged'] as const,
+    ['s', '--skip-worktree'] as const,
+  ]) {
+    const paths = byLetter(letter);
+    if (paths.length === 0) continue;
+    const stdin = nulTerminated(paths);
+    await git(['update-index', flag, '-z', '--stdin'], { ...options, stdin, okCodes: [128] });
+  }
+  return added ? [] : ['Some files marked with `git add --intent-to-add` are untracked now.'];
+}
+
+async function restoreIntentToAdd(paths: Buffer[], options: GitOptions): Promise<boolean> {
+  if (paths.length === 0) return true;
+  const { code } = await git(
+    ['add', '--intent-to-add', '--force', '--pathspec-from-file=-', '--pathspec-file-nul'],
+    {
+      ...options,
+      cwd: options.workTree ?? '',
+      env: { GIT_LITERAL_PATHSPECS: '1' },
+      stdin: nulTerminated(paths),
+      okCodes: [1, 128],
+    },
+  );
+  return code === 0;
+}

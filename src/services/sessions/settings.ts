@@ -1,0 +1,34 @@
+import type { AgentPolicy } from '../../db/schema.ts';
+
+/** What holds for sessions of agents whose policy does not say otherwise. */
+export type SessionSettings = {
+  /** Seconds of silence after which a session is taken for dead. */
+  leaseSeconds: number;
+  /** Hard limit in seconds; null: none. */
+  timeoutSeconds: number | null;
+  /** Seconds until the first heartbeat must have come. */
+  startSeconds: number;
+  /** How often work is resumed before a person must look. */
+  resumeBudget: number;
+  /** Seconds before the first resume; each further one waits twice as long. */
+  resumeBackoffSeconds: number;
+};
+
+export const defaultSessionSettings: SessionSettings = {
+  leaseSeconds: 60,
+  timeoutSeconds: null,
+  startSeconds: 120,
+  resumeBudget: 3,
+  resumeBackoffSeconds: 0,
+};
+
+export type AskedTimes = { leaseSeconds?: number | undefined; timeoutSeconds?: number | undefined };
+
+/** What was asked for goes before the agent's policy, and that before the server's settings. */
+export function sessionTimes(asked: AskedTimes, policy: AgentPolicy, settings: SessionSettings) {
+  return {
+    leaseSeconds: asked.leaseSeconds ?? policy.leaseSeconds ?? settings.leaseSeconds,
+    timeoutSeconds: asked.timeoutSeconds ?? policy.timeoutSeconds ?? settings.timeoutSeconds,
+    startSeconds: policy.startSeconds ?? settings.startSeconds,
+  };
+}

@@ -1,0 +1,61 @@
+import { expect, it } from 'vitest';
+import { createBatcher } from '../src/batch.ts';
+
+/** A sender that the test answers by hand. */
+function createSender() {
+  const batches: { items: number[]; answer: (results: string[]) => void }[] = [];
+  const send = (items: number[]) =>
+    new Promise<string[]>((answer) => void batches.push({ items, answer }));
+  return { batches, send };
+}
+
+const settled = () => new Promise<void>((resolve) => void setImmediate(resolve));
+
+it('sends the first at once and gathers the rest, in order and no more than the limit', async () => {
+  const { batches, send } = createSender();
+  const add = createBatcher({ max: 3, send });
+  const results = Promise.all([1, 2, 3, 4, 5].map(add));
+  expect(batches.map(({ items }) => items)).toEqual([[1]]);
+  batches[0]!.answer(['one']);
+  await settled();
+  batches[1]!.answer(['two', 'three', 'four']);
+  await settled();
+  batches[2]!.answer(['five']);
+
+  expect(await results).toEqual(['one', 'two', 'three', 'four', 'five']);
+  expect(batches.map(({ items }) => items)).toEqual([[1], [2, 3, 4], [5]]);
+});
+
+it('sends what comes after a pause again at once', async () => {
+  const { batches, send } = createSender();
+  const add = createBatcher({ max: 3, send });
+  const first = add(1);
+  batches[0]!.answer(['one']);
+  await first;
+  const second = add(2);
+  await settled();
+  expect(batches).toHaveLength(2);
+  batches[1]!.answer(['two']);
+  expect(await second).toBe('two');
+});
+
+it('fails one bad item and none of its neighbours, nor those after it', async () => {
+  const sent: number[][] = [];
+  const add = createBatcher({
+    max: 10,
+    send: async (items: number[]) => {
+      sent.push(items);
+      if (items.includes(13)) throw new Error('bad luck');
+      return items.map((item) => item * 2);
+    },
+  });
+  const results = await Promise.allSettled([1, 2, 13, 4].map(add));
+  expect(results).toEqual([
+    { status: 'fulfilled', value: 2 },
+    { status: 'fulfilled', value: 4 },
+    { status: 'rejected', reason: new Error('bad luck') },
+    { status: 'fulfilled', value: 8 },
+  ]);
+  expect(sent).toEqual([[1], [2, 13, 4], [2], [13], [4]]);
+  expect(await add(5)).toBe(10);
+});

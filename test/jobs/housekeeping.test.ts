@@ -1,0 +1,173 @@
+import { sql } from 'kysely';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { purgeRuns } from '../../src/db/queries/runs.ts';
+import { housekeepingJob, scheduleHousekeeping } from '../../src/jobs/housekeeping.ts';
+import { HOUSEKEEPING_QUEUE } from '../../src/jobs/queues.ts';
+import { putAgent } from '../../src/services/agents/put.ts';
+import { canStartRedis, flushableRedis } from '../setup/redis.ts';
+import { backends, startService, type TestService } from '../setup/service.ts';
+import { until } from '../setup/until.ts';
+
+describe.each(backends)('housekeeping on %s', (backend) => {
+  let service: TestService;
+  let deps: TestService['started']['deps'];
+  beforeEach(async () => {
+    service = await startService(backend, { web: false, worker: false });
+    deps = service.started.deps;
+  });
+  afterEach(() => service.stop());
+
+  const queue = () => deps.queues.all.find(({ name }) => name === HOUSEKEEPING_QUEUE)!;
+  const schedule = (now = Date.now()) => scheduleHousekeeping(deps, now);
+  const work = () =>
+    housekeepingJob.run({ ...deps, runRetentionDays: 30 }, {}, new AbortController().signal);
+
+  /** `count` runs of this kind and status, with ids of the time; accepted and (where it is so) finished so long ago. */
+  async function addRuns(kind: string, status: string, daysAgo: number, count: number) {
+    await putAgent(deps.db, 'builder', {});
+    await sql`
+      INSERT INTO runs (id, agent_id, agent_name, kind, status, queued_at, finished_at)
+      SELECT
+        (lpad(to_hex((extract(epoch FROM now() - make_interval(days => ${daysAgo})) * 1000)::bigint),
+          12, '0') || substr(replace(gen_random_uuid()::text, '-', ''), 13))::uuid, agents.id, agents.name, ${kind}, ${status},
+        now() - make_interval(days => ${daysAgo}),
+        CASE WHEN ${status} IN ('queued', 'running') THEN NULL
+          ELSE now() - make_interval(days => ${daysAgo}) END
+      FROM agents, generate_series(1, ${count}::int)`.execute(deps.db);
+  }
+
+  const counts = async () => {
+    const rows = await deps.db.selectFrom('runs').select(['kind', 'status']).execute();
+    const tally: Record<string, number> = {};
+    for (const { kind, status } of rows) {
+      tally[`${kind} ${status}`] = (tally[`${kind} ${status}`] ?? 0) + 1;
+    }
+    return tally;
+  };
+
+  it('deletes finished heartbeats past their retention, all of them, and nothing else', async () => {
+    await addRuns('heartbeat', 'ok', 31, 2500);
+    await addRuns('heartbeat', 'error', 31, 10);
+    await addRuns('heartbeat', 'warning', 29, 3);
+    await addRuns('heartbeat', 'queued', 400, 4);
+    await addRuns('heartbeat', 'running', 400, 5);
+    await addRuns('checkpoint', 'ok', 400, 6);
+    await sql`
+      INSERT INTO run_steps SELECT id, 1, 'load agent', 'ok', 1 FROM runs`.execute(deps.db);
+    await work();
+    expect(await counts()).toEqual({
+      'heartbeat warning': 3,
+      'heartbeat queued': 4,
+      'heartbeat running': 5,
+      'checkpoint ok': 6,
+    });
+    expect(await deps.db.selectFrom('run_steps').select('name').execute()).toHaveLength(18);
+  });
+
+  it('deletes no more than a batch in one statement, the oldest first', async () => {
+    await addRuns('heartbeat', 'ok', 40, 3);
+    await addRuns('heartbeat', 'error', 60, 3);
+    const acceptedBefore = new Date(Date.now() - 30 * 24 * 3600 * 1000);
+    const batch = { kind: 'heartbeat', acceptedBefore, limit: 4 } as const;
+    expect(await purgeRuns(deps.db, batch)).toBe(4);
+    expect(await counts()).toEqual({ 'heartbeat ok': 2 });
+    expect(await purgeRuns(deps.db, batch)).toBe(2);
+    expect(await purgeRuns(deps.db, batch)).toBe(0);
+  });
+
+  it.runIf(backend === 'postgres')(
+    'removes finished jobs from the queue after a while',
+    async () => {
+      const worker = deps.queues.backend.openWorker(
+        HOUSEKEEPING_QUEUE,
+        async ({ data }) => {
+          if (data.fails) throw new Error('failed');
+        },
+        { concurrency: 1 },
+      );
+      for (let index = 0; index < 6; index += 1) {
+        await queue().add('job', { fails: index % 2 === 0 }, { jobId: `job-${index}` });
+      }
+      const finished = async () => {
+        const { completed, failed } = await queue().getJobCounts('completed', 'failed');
+        return (completed ?? 0) + (failed ?? 0);
+      };
+      await until('the jobs are finished', async () => (await finished()) === 6);
+      await worker.close();
+      await queue().add('waiting', {});
+      await work();
+      expect(await finished()).toBe(6);
+
+      await sql`UPDATE bullmq.job SET finished_at_ms = finished_at_ms - 11 * 60000
+      WHERE id IN ('job-0', 'job-1', 'job-2')`.execute(deps.db);
+      await work();
+      expect(await finished()).toBe(3);
+      expect(await queue().getWaitingCount()).toBe(1);
+    },
+  );
+
+  it('is scheduled once, however many processes see to it at the same time', async () => {
+    const others = await Promise.all(
+      [1, 2, 3].map(() =>
+        startService(backend, {
+          web: false,
+          worker: false,
+          database: service.database,
+          env: service.env,
+        }),
+      ),
+    );
+    const all = [service, ...others].map(({ started }) => started.deps);
+    for (let round = 0; round < 5; round += 1) {
+      await Promise.all(
+        all.flatMap((each) => [1, 2].map(() => scheduleHousekeeping(each, Date.now()))),
+      );
+    }
+    expect(await queue().getJobSchedulersCount()).toBe(1);
+    const jobs = await queue().getJobs(['delayed', 'waiting', 'active']);
+    expect(jobs).toHaveLength(1);
+    await Promise.all(others.map((other) => other.stop()));
+  });
+
+  it('leaves a schedule alone that runs, and sets one again that stands still', async () => {
+    await schedule();
+    const written = async () => (await queue().getJobs(['delayed', 'waiting']))[0]!.timestamp;
+    const first = await written();
+    await until('time has passed', () => Date.now() > first + 5);
+    await schedule();
+    expect(await written()).toBe(first);
+
+    await schedule(Date.now() + 10 * 60_000);
+    expect(await written()).toBeGreaterThan(first);
+    expect(await queue().getJobSchedulersCount()).toBe(1);
+  });
+
+  it('is scheduled again after it was removed', async () => {
+    await schedule();
+    await queue().removeJobScheduler('housekeeping');
+    expect(await queue().getJobSchedulersCount()).toBe(0);
+    await schedule();
+    expect(await queue().getJobSchedulersCount()).toBe(1);
+  });
+});
+
+it.skipIf(!canStartRedis())('is scheduled again after Redis lost everything', async () => {
+  const redis = await flushableRedis();
+  const service = await startService('redis', {
+    web: false,
+    env: { REDIS_URL: redis.url },
+    timings: { claimSeconds: 20, renewMs: 5000, sweepMs: 100 },
+  });
+  try {
+    const queue = service.started.deps.queues.all.find(({ name }) => name === HOUSEKEEPING_QUEUE)!;
+    const scheduled = async () => (await queue.getJobSchedulersCount()) === 1;
+    await until('it is scheduled', scheduled);
+    await redis.flush();
+    await until('it is scheduled again', scheduled);
+    const jobs = () => queue.getJobs(['delayed', 'waiting', 'active']);
+    await until('its job is there', async () => (await jobs()).length > 0);
+  } finally {
+    await service.stop();
+    await redis.stop();
+  }
+});
