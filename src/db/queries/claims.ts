@@ -23,6 +23,8 @@ export type ClaimRow = {
   labels: string[];
   vanished: boolean;
   source: ClaimSource;
+  /** Whether the agent still tracks the repository. */
+  tracked: boolean;
   released: boolean;
   live: boolean;
   /** The id of the agent that holds the issue by an open claim, be it this one or another. */
@@ -48,6 +50,7 @@ export async function listClaims(db: Db, agentId: string): Promise<ClaimRow[]> {
     SELECT issue_claims.id AS "claimId", issue_claims.agent_id AS "agentId", issues.id AS "issueId", repos.id AS "repoId",
       repos.owner, repos.name, issues.number, issues.url, issues.state, issues.labels,
       issues.vanished_at IS NOT NULL AS vanished, issue_claims.source,
+      agent_repos.repo_id IS NOT NULL AS tracked,
       issue_claims.released_at IS NOT NULL AS released, ${hasLiveSession} AS live,
       holder.agent_id AS "heldBy",
       greatest(issue_claims.claimed_at,
@@ -61,6 +64,8 @@ export async function listClaims(db: Db, agentId: string): Promise<ClaimRow[]> {
     FROM issue_claims
     JOIN issues ON issues.id = issue_claims.issue_id
     JOIN repos ON repos.id = issues.repo_id
+    LEFT JOIN agent_repos
+      ON agent_repos.repo_id = repos.id AND agent_repos.agent_id = issue_claims.agent_id
     LEFT JOIN issue_claims AS holder
       ON holder.issue_id = issues.id AND holder.released_at IS NULL
     WHERE issue_claims.agent_id = ${agentId} AND issue_claims.labels_settled_at IS NULL

@@ -7,7 +7,8 @@ import {
   planLabels,
 } from './labels.ts';
 
-export type ReleaseReason = 'issue_closed' | 'issue_gone' | 'labels_removed' | 'no_live_session';
+export type ReleaseReason =
+  'issue_closed' | 'issue_gone' | 'labels_removed' | 'repo_untracked' | 'no_live_session';
 
 export type Decision = {
   row: ClaimRow;
@@ -31,6 +32,7 @@ export function decide(row: ClaimRow, rules: Rules): Decision {
 function reasonToRelease(row: ClaimRow, rules: Rules): ReleaseReason | undefined {
   if (row.vanished) return 'issue_gone';
   if (row.state === 'closed') return 'issue_closed';
+  if (row.source === 'label' && !row.tracked) return 'repo_untracked';
   if (row.source === 'label' && lostItsLabels(row, rules)) return 'labels_removed';
   return isStale(row, rules) ? 'no_live_session' : undefined;
 }
@@ -54,8 +56,9 @@ function isStale(row: ClaimRow, { graceSeconds }: Rules): boolean {
 }
 
 function goalOf(row: ClaimRow, release: ReleaseReason | undefined): LabelGoal | undefined {
-  // Who took the labels away has said what the issue is to carry.
-  if (row.vanished || release === 'labels_removed') return undefined;
+  // Who took the labels away, or the repository, has said what the issue is to carry.
+  if (row.vanished || release === 'labels_removed' || release === 'repo_untracked')
+    return undefined;
   if (row.state === 'closed') return 'done';
   if (!row.released && !release) return 'in_progress';
   return row.released && row.heldBy !== null ? afterTakeover(row) : 'ready';

@@ -24,6 +24,7 @@ function row(fields: Partial<ClaimRow> = {}): ClaimRow {
     labels: claimed,
     vanished: false,
     source: 'session',
+    tracked: true,
     released: false,
     live: false,
     heldBy: 'agent',
@@ -102,6 +103,13 @@ describe('a claim that was found as labels', () => {
       expect(decision.release).toBe('labels_removed');
       expect(decision.plan).toBeUndefined();
     }
+  });
+
+  test('ends, labels untouched, when the agent no longer tracks the repository', () => {
+    const decision = decide(found({ tracked: false }), rules);
+    expect(decision.release).toBe('repo_untracked');
+    expect(decision.plan).toBeUndefined();
+    expect(decide(row({ tracked: false }), rules).release).toBeUndefined();
   });
 
   test('does not end by labels that may be older than our own writing', () => {

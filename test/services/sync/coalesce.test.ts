@@ -14,6 +14,7 @@ afterEach(async () => {
   await stage.close();
 });
 
+const patient = { timeout: 20_000 };
 const listings = () => stage.fake.requests.filter(({ path }) => path.includes('/issues?'));
 
 async function countIssues(): Promise<number> {
@@ -118,7 +119,7 @@ describe('a holder that disappears', () => {
     ]);
     children.push(child);
     await held.reached;
-    await expect.poll(countIssues).toBe(100);
+    await expect.poll(countIssues, patient).toBe(100);
     child.kill('SIGKILL');
     await new Promise((gone) => child.once('exit', gone));
 
@@ -135,20 +136,39 @@ describe('a holder that disappears', () => {
   test('paused past its lease: nothing that it writes counts any more', async () => {
     stage.fake.repo('acme/app', { issues: 150 });
     const agent = await stage.agent('builder', 'acme/app');
-    const held = stage.fake.fault({ kind: 'hold', path: /page=2/, times: 1 });
-    const paused = stage.process();
-    const late = stage.sync(agent, paused);
-    await held.reached;
-    await expect.poll(countIssues).toBe(100);
+    const hold = { kind: 'hold', path: /page=2/, times: 1 } as const;
+    const first = stage.fake.fault(hold);
+    const paused = stage.process({ settings: { waitMs: 50 } });
+    await stage.sync(agent, paused);
+    await first.reached;
+    await expect.poll(countIssues, patient).toBe(100);
 
     await stage.age('acme/app', 60);
-    expect(await stage.sync(agent)).toEqual({ warnings: [], synced: 1 });
-    await stage.db.deleteFrom('issues').where('number', '=', 120).execute();
+    const second = stage.fake.fault(hold);
+    const current = stage.sync(agent);
+    await second.reached;
     const before = await stage.repo('acme/app');
+    first.release();
+    await expect.poll(() => paused.syncDeps.flights.has(before.id), patient).toBe(false);
+    expect(await countIssues()).toBe(100);
+    expect(await stage.repo('acme/app')).toEqual(before);
 
+    second.release();
+    expect(await current).toEqual({ warnings: [], synced: 1 });
+    expect(await countIssues()).toBe(150);
+  });
+
+  test('that comes back when all is done leaves it as it is', async () => {
+    stage.fake.repo('acme/app', { issues: 150 });
+    const agent = await stage.agent('builder', 'acme/app');
+    const held = stage.fake.fault({ kind: 'hold', path: /page=2/, times: 1 });
+    const late = stage.sync(agent, stage.process());
+    await held.reached;
+    await stage.age('acme/app', 60);
+    await stage.sync(agent);
+    const before = await stage.repo('acme/app');
     held.release();
     expect(await late).toEqual({ warnings: [], synced: 1 });
-    expect(await countIssues()).toBe(149);
     expect(await stage.repo('acme/app')).toEqual(before);
   });
 

@@ -9,7 +9,7 @@ let fullName = '';
 let agent: Agent;
 
 beforeAll(async () => {
-  stage = await setStage({ forge: { requestTimeoutMs: 300 } });
+  stage = await setStage();
 });
 beforeEach(async () => {
   count += 1;
@@ -39,7 +39,8 @@ const faults: [what: string, fault: FaultKind, text: RegExp][] = [
 describe('a failure is one warning that names step, repository and cause', () => {
   test.each(faults)('%s', async (_what, fault, text) => {
     stage.fake.fault({ ...fault, path: new RegExp(fullName) });
-    const report = await stage.sync(agent);
+    const impatient = fault.kind === 'hold' ? { requestTimeoutMs: 300 } : {};
+    const report = await stage.sync(agent, stage.process({ forge: impatient }));
     expect(report.warnings).toHaveLength(1);
     expect(report.warnings[0]).toMatch(new RegExp(`^sync issues: ${fullName}: `));
     expect(report.warnings[0]).toMatch(text);

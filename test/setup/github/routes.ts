@@ -94,8 +94,8 @@ function listIssues(c: Context, repo: FakeRepo, base: string): Response {
   const state = asked('state', 'open');
   const since = Date.parse(asked('since', '1970-01-01T00:00:00Z'));
   const sign = asked('direction', 'desc') === 'asc' ? 1 : -1;
-  const time = (issue: FakeIssue) =>
-    (asked('sort', 'created') === 'updated' ? issue.updatedAt : issue.createdAt).getTime();
+  const sort = asked('sort', 'created') === 'updated' ? 'updatedAt' : 'createdAt';
+  const time = (issue: FakeIssue) => issue[sort].getTime();
   const matching = [...repo.issues.values()]
     // Where issues are disabled, GitHub still lists the pull requests.
     .filter((issue) => !issue.gone && (repo.hasIssues || issue.isPullRequest))

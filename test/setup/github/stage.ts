@@ -106,7 +106,8 @@ export function openProcess(
     log,
     flights,
     instance: randomUUID(),
-    settings: { ...defaultSyncSettings, pollMs: 20, ...settings },
+    // Patient, so that a busy machine changes no outcome.
+    settings: { ...defaultSyncSettings, pollMs: 20, waitMs: 25_000, ...settings },
   };
   return {
     db,

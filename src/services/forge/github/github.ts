@@ -123,7 +123,7 @@ async function namingMoves<T>(
     if (sameName({ owner, name }, repo)) {
       throw new ForgeError('moved', 'The issue was transferred to another repository.', cause);
     }
-    const text = `The repository is called ${owner}/${name} now.`;
+    const text = `The repository is called ${owner}/${name} now; the next sync takes up that name.`;
     throw new ForgeError('moved', text, { ...cause, movedTo: { owner, name } });
   }
 }

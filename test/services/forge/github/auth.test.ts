@@ -16,7 +16,7 @@ async function start(options: FakeOptions = {}): Promise<FakeGitHub> {
 
 afterEach(async () => {
   for (const fake of open.splice(0)) {
-    expect(fake.violations).toEqual([]);
+    expect(fake.violations.splice(0)).toEqual([]);
     await fake.close();
   }
 });

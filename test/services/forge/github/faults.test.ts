@@ -274,8 +274,11 @@ test('a call that is given up in the queue of writes makes no request', async ()
   const controller = new AbortController();
   await forge.addLabels(repo, 1, ['x'], { signal });
   const second = forge.addLabels(repo, 2, ['y'], { signal: controller.signal });
+  const aborted = performance.now();
   controller.abort(new Error('the step is over'));
   await expect(second).rejects.toThrow('the step is over');
+  // Its turn would come a second after the first write.
+  expect(performance.now() - aborted).toBeLessThan(500);
   await forge.addLabels(repo, 3, ['z'], { signal });
   expect(fake.requests.map((request) => request.path)).toEqual([
     '/repos/acme/app/issues/1/labels',

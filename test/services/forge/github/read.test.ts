@@ -25,7 +25,7 @@ beforeAll(async () => {
 beforeEach(() => fake.requests.splice(0));
 afterEach(() => {
   fake.clearFaults();
-  expect(fake.violations).toEqual([]);
+  expect(fake.violations.splice(0)).toEqual([]);
 });
 afterAll(() => fake.close());
 
