@@ -50,7 +50,7 @@ it('answers every caller of a run from its row when a hint comes', async () => {
   const [id, other] = await accept(2);
   const both = [waiters.wait(id!, LONG), waiters.wait(id!, LONG)];
   const elsewhere = waiters.wait(other!, LONG);
-  expect(waiters.count()).toBe(2);
+  expect(waiters.count()).toBe(3);
   await finish([id!]);
   waiters.wake([id!]);
   const rows = await Promise.all(both);
