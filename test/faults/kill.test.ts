@@ -68,7 +68,7 @@ describe.each(backends)('kill -9 on %s', (backend) => {
     async () => {
       const victim = await spawn('worker');
       const id = await accept();
-      await hold.holds(1);
+      await hold.holds();
       expect(await rowOf(id)).toMatchObject({ status: 'running', epoch: 1 });
       victim.send('SIGKILL');
       const killedAt = performance.now();
@@ -117,7 +117,7 @@ describe.each(backends)('kill -9 on %s', (backend) => {
     await until('all are claimed', async () =>
       (await runs()).every(({ status }) => status === 'running'),
     );
-    await hold.holds(1);
+    await hold.holds();
     web.send('SIGKILL');
     const answers = await callers;
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 'rejected'));
@@ -131,7 +131,7 @@ describe.each(backends)('kill -9 on %s', (backend) => {
     for (let died = 1; died <= 3; died += 1) {
       const worker = await spawn('worker');
       await until('it is claimed', async () => (await rowOf(deadly)).epoch === died);
-      await hold.holds(1);
+      await hold.holds();
       worker.send('SIGKILL');
       await worker.exited;
       await hold.cancel();
@@ -152,14 +152,14 @@ describe.each(backends)('kill -9 on %s', (backend) => {
   it('a worker that was frozen beyond its lease can neither finish nor give back the run', async () => {
     const frozen = await spawn('worker');
     const id = await accept();
-    await hold.holds(1);
+    await hold.holds();
     const first = (await rowOf(id)).claimed_by;
     frozen.send('SIGSTOP');
     await expireClaims();
     await hold.cancel();
     const heir = await startWorker();
     await until('another claims it', async () => (await rowOf(id)).epoch === 2);
-    await hold.holds(1);
+    await hold.holds();
     const held = await rowOf(id);
     expect(held).toMatchObject({ status: 'running', epoch: 2 });
     expect(held.claimed_by).not.toBe(first);

@@ -37,6 +37,7 @@ describe.skipIf(!canStartRedis())('a Redis that loses everything', () => {
   const beat = (prefer = 'wait=25') =>
     service.call('POST', '/api/agents/builder/heartbeat', { token, headers: { Prefer: prefer } });
   const runs = () => db().selectFrom('runs').selectAll().execute();
+  const active = async () => (await runs()).filter(({ status }) => status === 'running').length;
   const waiting = async (count: number) =>
     void (await until('callers wait', () => service.started.deps.waiters.count() === count));
   const schedulers = () =>
@@ -56,7 +57,8 @@ describe.skipIf(!canStartRedis())('a Redis that loses everything', () => {
     const hold = await holdRuns(service.database.url);
     stops.push(hold.release);
     const callers = Promise.all(Array.from({ length: 12 }, () => beat()));
-    await hold.holds(4);
+    await hold.holds();
+    await until('as many as the worker takes are active', async () => (await active()) === 4);
     await waiting(12);
     await redis.flush();
     await ageDispatches();
@@ -92,7 +94,8 @@ describe.skipIf(!canStartRedis())('a Redis that loses everything', () => {
     const hold = await holdRuns(service.database.url);
     stops.push(hold.release);
     const callers = Promise.all(Array.from({ length: 12 }, () => beat()));
-    await hold.holds(4);
+    await hold.holds();
+    await until('as many as the worker takes are active', async () => (await active()) === 4);
     await waiting(12);
     await redis.kill();
     await hold.release();

@@ -2,8 +2,8 @@ import { Client } from 'pg';
 import { until } from './until.ts';
 
 export type Hold = {
-  /** Waits until so many runs are held. */
-  holds(count: number): Promise<void>;
+  /** Waits until a run is held; runs that begin together share one statement, and so one wait. */
+  holds(): Promise<void>;
   /** Fails the statements of those that are held now. */
   cancel(): Promise<void>;
   release(): Promise<void>;
@@ -28,8 +28,8 @@ export async function holdRuns(databaseUrl: string): Promise<Hold> {
   const waiting = async (): Promise<number[]> =>
     (await client.query(WAITING)).rows.map(({ pid }) => pid);
   return {
-    holds: async (count) =>
-      void (await until(`${count} runs are held`, async () => (await waiting()).length >= count)),
+    holds: async () =>
+      void (await until('a run is held', async () => (await waiting()).length > 0)),
     cancel: async () => {
       for (const pid of await waiting()) await client.query('SELECT pg_cancel_backend($1)', [pid]);
     },
