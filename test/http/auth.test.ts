@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newId } from '../../src/services/ids.ts';
-import { hashToken, newTokenSecret } from '../../src/services/tokens/secret.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { type Answer, startService, type TestService } from '../setup/service.ts';
 import { until } from '../setup/until.ts';
@@ -112,17 +110,12 @@ describe('tokens on the API', () => {
 
   it('gives the token of a session none of the rights of its agent', async () => {
     const { runId } = (await beat(await service.agentToken('builder'))).body;
-    const agent = await db()
-      .selectFrom('agents')
-      .select('id')
-      .where('name', '=', 'builder')
-      .executeTakeFirstOrThrow();
-    const token = newTokenSecret('session');
-    const row = { id: newId(), hash: hashToken(token), scope: 'session' as const };
-    await db()
-      .insertInto('tokens')
-      .values({ ...row, agent_id: agent.id, session_id: newId() })
-      .execute();
+    const started = await service.call('POST', '/api/agents/builder/sessions', {
+      body: { objective: 'paint the shed' },
+    });
+    expect(started.status).toBe(201);
+    const { token } = started.body;
+    expect(token).toMatch(/^dfb_se_/);
     expect(await beat(token)).toMatchObject({ status: 403 });
     expect(await service.call('GET', '/api/runs', { token })).toMatchObject({ status: 403 });
     expect(await service.call('GET', `/api/runs/${runId}`, { token })).toMatchObject({
