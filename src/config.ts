@@ -53,7 +53,7 @@ const environment = z.object({
     .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits, - or _')
     .default('defib'),
   DEFIB_OPERATOR_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
-  DEFIB_WORKER_CONCURRENCY: integer(1, 256, 16),
+  DEFIB_WORKER_CONCURRENCY: integer(1, 256, 32),
   DEFIB_MAX_QUEUED: integer(1, 1_000_000, 5000),
   DEFIB_RATE_LIMIT_PER_MINUTE: integer(0, 10_000_000, 6000),
   DEFIB_DRAIN_SECONDS: integer(1, 300, 20),

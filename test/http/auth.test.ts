@@ -109,13 +109,13 @@ describe('tokens on the API', () => {
   });
 
   it('gives the token of a session none of the rights of its agent', async () => {
-    const agent = await service.agentToken('builder');
-    const { runId } = (await beat(agent)).body;
+    const { runId } = (await beat(await service.agentToken('builder'))).body;
     const started = await service.call('POST', '/api/agents/builder/sessions', {
-      token: agent,
-      body: { objective: 'fix the build' },
+      body: { objective: 'paint the shed' },
     });
+    expect(started.status).toBe(201);
     const { token } = started.body;
+    expect(token).toMatch(/^dfb_se_/);
     expect(await beat(token)).toMatchObject({ status: 403 });
     expect(await service.call('GET', '/api/runs', { token })).toMatchObject({ status: 403 });
     expect(await service.call('GET', `/api/runs/${runId}`, { token })).toMatchObject({

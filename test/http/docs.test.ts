@@ -187,6 +187,19 @@ describe('what the service answers', () => {
     await call('POST /api/agents/{agentName}/heartbeat', { token });
     await call('PUT /api/agents/{agentName}', { body: { paused: false } });
   });
+
+  it('is a refusal, where a list is asked with a parameter that it does not have', async () => {
+    const lists = operations().filter(({ operation }) =>
+      operation.parameters?.some((parameter: Json) => parameter.in === 'query'),
+    );
+    expect(lists.length).toBeGreaterThan(3);
+    for (const { name } of lists) {
+      const { body } = await call(name, {}, { query: '?pge=2' });
+      expect(body.errors, name).toEqual([
+        { path: 'query.pge', message: 'is not a field of this request' },
+      ]);
+    }
+  });
 });
 
 describe('/docs', () => {

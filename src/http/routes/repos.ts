@@ -73,7 +73,7 @@ const list = createRoute({
   tags: ['Repositories'],
   summary: 'List tracked repositories, newest first',
   security: bearer,
-  request: { query: z.object(pageQuery) },
+  request: { query: z.strictObject(pageQuery) },
   responses: { 200: json(pageOf(repoSchema), 'A page of repositories'), ...problems() },
 });
 

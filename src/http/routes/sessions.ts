@@ -74,7 +74,7 @@ const list = createRoute({
   summary: 'List sessions, newest first',
   description: 'An operator sees all; an agent sees its own.',
   request: {
-    query: z.object({
+    query: z.strictObject({
       ...pageQuery,
       agentName: agentNameSchema.optional().openapi({ param: { name: 'agentName', in: 'query' } }),
       status: sessionStatus.optional().openapi({ param: { name: 'status', in: 'query' } }),
