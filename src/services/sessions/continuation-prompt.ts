@@ -41,7 +41,11 @@ function facts(current: Session, earlier: Session[]): string {
     ['Issue', current.issue_url],
     ['Branch', current.branch],
     ['Worktree of the last attempt', previous?.worktree ?? null],
-    ['Checkpoint branch of the last attempt', previous?.checkpoint_branch ?? null],
+    // The branch exists once there is a checkpoint.
+    [
+      'Checkpoint branch of the last attempt',
+      previous?.latest_checkpoint_id ? previous.checkpoint_branch : null,
+    ],
     ['Last turn', previous?.turn?.toString() ?? null],
     ['Last note', previous?.note ?? null],
   ];
