@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { AppError } from '../../errors.ts';
 import { readObjects } from './checkpoint.ts';
@@ -27,6 +28,9 @@ export type SecretScan = {
 
 type Item = { oid: string; path: string; size: number };
 
+/** TypeScript in the repository, JavaScript in the package. */
+const WORKER = new URL(`./secrets-worker${extname(import.meta.url)}`, import.meta.url);
+
 const BATCH_BYTES = 2 * 1024 * 1024;
 
 /**
@@ -40,7 +44,7 @@ export async function scanForSecrets(options: SecretScanOptions): Promise<Secret
   const repo: GitOptions = { gitDir: options.privateDir, signal };
   const { items, complete } = await itemsToScan(options, repo);
   const found = new Map<string, ScanHit>();
-  const worker = new Worker(new URL('./secrets-worker.ts', import.meta.url));
+  const worker = new Worker(WORKER);
   try {
     for (const batch of inBatches(items)) {
       for (const hit of await ask(worker, await readTexts(batch, repo), signal)) {
