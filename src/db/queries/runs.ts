@@ -79,7 +79,12 @@ export async function findRun(db: Db, id: string): Promise<RunWithSteps | undefi
   return { ...run, steps: (await stepsOf(db, [id])).get(id) ?? [] };
 }
 
-export type RunFilter = { agentName?: string; kind?: RunKind; status?: RunStatus; sessionId?: string | undefined };
+export type RunFilter = {
+  agentName?: string;
+  kind?: RunKind;
+  status?: RunStatus;
+  sessionId?: string | undefined;
+};
 
 /** Newest first. */
 export async function listRuns(
