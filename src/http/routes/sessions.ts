@@ -2,7 +2,9 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Deps } from '../../deps.ts';
 import { beat } from '../../services/sessions/beat.ts';
 import { claimPending } from '../../services/sessions/claim.ts';
-import { continuationOf } from '../../services/sessions/continuation.ts';
+import { continuationInput } from '../../services/sessions/continuation.ts';
+import { continuationJson } from '../../services/sessions/continuation-json.ts';
+import { continuationPrompt } from '../../services/sessions/continuation-prompt.ts';
 import { finishSession, interruptSession } from '../../services/sessions/end.ts';
 import {
   getSession,
@@ -25,6 +27,7 @@ import {
   pageQuery,
   problems,
 } from '../validation.ts';
+import { continuationSchema } from './continuation-schema.ts';
 import {
   beatAnswerSchema,
   beatSchema,
@@ -138,14 +141,14 @@ const continuation = createRoute({
   path: '/sessions/{id}/continuation',
   operationId: 'getContinuation',
   summary: 'The prompt that the session goes on from',
-  description: 'Markdown, or JSON if `Accept` asks for it.',
+  description: 'Markdown, or JSON if `Accept` asks for it: the prompt and what it was made of.',
   request: { params: idParam },
   responses: {
     200: {
       description: 'The prompt',
       content: {
         'text/markdown': { schema: z.string() },
-        'application/json': { schema: z.object({ continuation: z.string() }) },
+        'application/json': { schema: continuationSchema },
       },
     },
     ...problems(404),
@@ -198,10 +201,12 @@ export function sessionRoutes(deps: Deps) {
     .openapi(continuation, async (c) => {
       const session = await getSession(db, c.req.valid('param').id);
       if (!mayReadSession(c.get('principal'), session)) throw noSuchSession(session.id);
-      const text = await continuationOf(db, session);
+      const input = await continuationInput(db, session);
       if (c.req.header('accept')?.includes('application/json')) {
-        return c.json({ continuation: text }, 200);
+        return c.json(continuationJson(input), 200);
       }
-      return c.text(text, 200, { 'Content-Type': 'text/markdown; charset=utf-8' });
+      return c.text(continuationPrompt(input), 200, {
+        'Content-Type': 'text/markdown; charset=utf-8',
+      });
     });
 }
