@@ -98,7 +98,7 @@ function heading(input: ContinuationInput): string {
 
 function opening(input: ContinuationInput): string {
   const last = input.earlier.at(-1);
-  return [...(last ? [`${ending(last)}.`] : []), saved(input)].join(' ');
+  return [...(last ? [`${ending(last)}.`] : []), saved(input)].join('\n\n');
 }
 
 const REASONS: Record<string, string> = {
@@ -151,11 +151,14 @@ function saved({ earlier, checkpoint, restored }: ContinuationInput): string {
 }
 
 function restoration(checkpoint: SavedWork, restored: Restored): string {
-  if (restored && 'worktree' in restored && restored.ok) {
-    return 'It is restored in your worktree, checked to be byte for byte as it was, staged and unstaged changes apart.';
+  if (isRestored(restored)) {
+    return 'It is restored in your worktree and checked byte for byte: what was staged is staged.';
   }
   return `${whyNot(restored).replace(/\.$/, '')}. ${howToGet(checkpoint)}`;
 }
+
+const isRestored = (restored: Restored) =>
+  restored !== null && 'worktree' in restored && restored.ok;
 
 function whyNot(restored: Restored): string {
   if (restored === null) return 'It has **not** been put into a worktree';
@@ -188,7 +191,7 @@ function whereabouts(input: ContinuationInput): string {
     ['Worktree of the last attempt', lastWorktree && code(lastWorktree, 400)],
     ['Branch', checkpoint ? headOf(checkpoint) : current.branch && code(current.branch, 255)],
     ['Checkpoint', checkpoint && placeOf(checkpoint)],
-    ['Under way', checkpoint?.operation ? underWay(checkpoint.operation) : null],
+    ['Under way', checkpoint?.operation ? underWay(checkpoint.operation, restored) : null],
   ];
   const shown = rows.flatMap(([name, value]) => (value ? [`- ${name}: ${value}`] : []));
   return ['## Where things are', shown.join('\n') || '- Nothing is known.'].join('\n\n');
@@ -207,9 +210,11 @@ function placeOf(checkpoint: SavedWork): string {
   return `${code(commit, 64)} on ${code(branch, 255)}, ${DURABILITY[durability]} (${cause})`;
 }
 
-function underWay(operation: string): string {
-  const name = line(operation, 20);
-  return `a **${name}** had been begun and not ended. \`git status\` shows where it stands; end it or abort it before anything else is committed.`;
+function underWay(operation: string, restored: Restored): string {
+  const begun = `a **${line(operation, 20)}** had been begun and not ended.`;
+  return isRestored(restored)
+    ? `${begun} It stands as it did: see \`git status\`, and end or abort it before you commit anything else.`
+    : `${begun} Only \`defib restore\` brings it back as it stood.`;
 }
 
 function sectionsOf(input: ContinuationInput): Section[] {
@@ -306,8 +311,10 @@ function closing(input: ContinuationInput): string {
   if (isFresh(input)) {
     return '## Now\n\nThere is nothing to continue from. Begin with the objective.';
   }
-  const calls = (input.checkpoint?.reasoning?.pendingToolCalls ?? []).length;
+  const { checkpoint, restored } = input;
+  const calls = (checkpoint?.reasoning?.pendingToolCalls ?? []).length;
   const steps = [
+    ...(checkpoint && !isRestored(restored) ? ['Get the saved work, as told at the top.'] : []),
     'Look at the state of the worktree (`git status`, `git diff`), and compare it with what is said above.',
     ...(calls > 0 ? ['Find out what each call of unknown outcome did.'] : []),
     'Go on with the next step, then with what remains. What is done stays done.',

@@ -62,9 +62,10 @@ export function lastBytes(text: string, max: number): string {
 
 const isWithinCharacter = (byte = 0) => (byte & 0xc0) === 0x80;
 
-/** Prose in one line. */
+/** Prose in one line, without backticks: it stands in sentences that have their own. */
 export function line(text: string, max: number): string {
-  return cut(visible(withoutPrompts(text)).replace(/\s+/g, ' ').trim(), max);
+  const plain = visible(withoutPrompts(text)).replace(/\s+/g, ' ').replaceAll('`', "'");
+  return cut(plain.trim(), max);
 }
 
 /** A name, path or command in one line, between as many backticks as it takes. */

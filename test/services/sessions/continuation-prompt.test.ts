@@ -300,9 +300,54 @@ describe('the continuation prompt', () => {
           .filter((text) => !/^(?:$|- |> |>$| {2}|\d\. )/.test(text));
         for (const text of outside) expect(text).toMatch(OUR_LINES);
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
+
+  it.each(['😀', '`', '# a\n', '<!--', 'word '])(
+    'fits the smallest budget with everything as long as it gets: %j',
+    (unit) => {
+      const long = unit.repeat(4000);
+      const many = Array<string>(40).fill(long);
+      const stat = {
+        ...files(0, ''),
+        files: many.map((path) => ({ path, insertions: 9, deletions: 9, binary: false })),
+      };
+      const input: ContinuationInput = {
+        current: current({ objective: long, repo: long, issueUrl: long, branch: long }),
+        earlier: [
+          attempt(1),
+          attempt(2, { endReason: long, note: long, summary: long, worktree: long }),
+        ],
+        checkpoint: checkpoint({
+          operation: long,
+          branch: long,
+          headBranch: long,
+          trigger: long,
+          late: true,
+          reasoning: {
+            objective: long,
+            approach: long,
+            decisions: many.map((what) => ({ what })),
+            done: many,
+            remaining: many,
+            nextStep: long,
+            openQuestions: many,
+            pendingToolCalls: many.map((tool) => ({ tool, input: long })),
+            transcriptTail: long,
+          },
+          changes: { staged: stat, unstaged: stat },
+          notCaptured: many.map((path) => ({ path, reason: long })),
+          warnings: many,
+        }),
+        restored: { refused: long },
+      };
+      const prompt = continuationPrompt(input, MIN_PROMPT_BYTES);
+      expect(Buffer.byteLength(prompt)).toBeLessThanOrEqual(MIN_PROMPT_BYTES);
+      expect(prompt).toContain('\nContinue from here; do not start over.\n');
+      expect(prompt.match(/^## /gm)).toHaveLength(18);
+    },
+  );
 });
 
 /** What may begin a line at the margin: the titles and sentences of the prompt itself. */
@@ -338,13 +383,13 @@ const nasty = fc.constantFrom(
 );
 const anyText = fc.oneof(
   fc.array(nasty, { maxLength: 12 }).map((parts) => parts.join('')),
-  fc.tuple(nasty, fc.integer({ min: 1, max: 3000 })).map(([part, count]) => part.repeat(count)),
+  fc.tuple(nasty, fc.integer({ min: 1, max: 1500 })).map(([part, count]) => part.repeat(count)),
   fc.string({ unit: 'binary', maxLength: 60 }),
 );
 const anyList = fc.oneof(
   fc.array(anyText, { maxLength: 5 }),
   fc
-    .tuple(anyText, fc.integer({ min: 1, max: 300 }))
+    .tuple(anyText, fc.integer({ min: 1, max: 80 }))
     .map(([text, n]) => Array<string>(n).fill(text)),
 );
 const orNull = <T>(some: fc.Arbitrary<T>) => fc.option(some, { nil: null });
