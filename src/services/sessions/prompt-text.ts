@@ -1,5 +1,3 @@
-import { stripVTControlCharacters } from 'node:util';
-
 /*
  * Text of others in a prompt: whatever it holds, it stays where it was put, and a person sees all of it.
  */
@@ -20,12 +18,23 @@ export function withoutPrompts(text: string): string {
   return rest.replace(PROMPT, PROMPT_CUT);
 }
 
+/**
+ * Colours, movements and titles of a terminal (ECMA-48). Node's `stripVTControlCharacters` takes minutes
+ * for a transcript that is made for it.
+ */
+const ESC = '\u001b';
+const TERMINAL = new RegExp(
+  `${ESC}(?:\\[[0-?]*[ -/]*[@-~]|\\][^\\u0007${ESC}]*(?:\\u0007|${ESC}\\\\))`,
+  'g',
+);
 const LINE_END = /\r\n?|[\u2028\u2029]/g;
 const CONTROL = /[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu;
 
 /** Whole characters, plain line ends, no colours or movements of a terminal; other controls can be seen. */
 function visible(text: string): string {
-  return stripVTControlCharacters(text.toWellFormed())
+  return text
+    .toWellFormed()
+    .replace(TERMINAL, '')
     .replace(LINE_END, '\n')
     .replace(CONTROL, picture)
     .replaceAll('<!--', '<\\!--');
@@ -80,8 +89,13 @@ export function code(text: string, max: number): string {
 
 /** Text as a quotation: what each line begins with keeps it inside. Empty if there is only white space. */
 export function quote(text: string): string {
-  const inside = visible(withoutPrompts(text)).replace(/^\s*\n|\s+$/g, '');
-  return inside.trim() === '' ? '' : inside.replace(/^/gm, '> ').replace(/ +$/gm, '');
+  const lines = visible(withoutPrompts(text)).trimEnd().split('\n');
+  const first = lines.findIndex((inside) => inside.trim() !== '');
+  if (first < 0) return '';
+  return lines
+    .slice(first)
+    .map((inside) => `> ${inside}`.trimEnd())
+    .join('\n');
 }
 
 /** An item of a list; further lines are set in, which keeps them inside. */

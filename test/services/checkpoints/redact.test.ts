@@ -151,6 +151,8 @@ describe('a reasoning state', () => {
   it('has no private key left that is kept as a list of lines', async () => {
     const lines = ['echo', ...KEY.split('\n'), 'the end'];
     const { reasoning } = await redactReasoning({ done: lines, remaining: ['next'] });
+    const cutOff = { done: KEY.split('\n').slice(0, 3), remaining: ['continueWithTheNextOne'] };
+    expect((await redactReasoning(cutOff)).reasoning.remaining).toEqual(cutOff.remaining);
     expect(reasoning.done?.at(0)).toBe('echo');
     expect(reasoning.done?.slice(1, -1)).toEqual(
       KEY.split('\n').map(() => '[redacted: privatekey]'),
@@ -209,6 +211,14 @@ describe('a reasoning state', () => {
     const transcriptTail = unit.repeat(REASONING_MAX_BYTES / unit.length);
     const { reasoning } = await redactReasoning({ transcriptTail });
     expect(Object.keys(reasoning)).toEqual(['transcriptTail']);
+  });
+
+  it('is not mixed up with others that are searched at the same time', async () => {
+    const texts = Array.from({ length: 20 }, (_, n) => `${n} ${GITHUB} ${n}`);
+    const cleaned = await Promise.all(texts.map((text) => redactText(text)));
+    expect(cleaned.map(({ text }) => text)).toEqual(
+      texts.map((_, n) => `${n} [redacted: github] ${n}`),
+    );
   });
 
   it('is not given back when the search was stopped; the next one is searched again', async () => {

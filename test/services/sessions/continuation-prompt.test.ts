@@ -278,6 +278,17 @@ describe('the continuation prompt', () => {
     expect(data).toEqual(input);
   });
 
+  it.each([' ', '\n', '\t', '\u001b[', '\u001b]', '`', PROMPT_BEGIN, PROMPT_END, '> '])(
+    'is made in time of a transcript that is all %j',
+    (unit) => {
+      const transcriptTail = `x${unit.repeat(250_000 / unit.length)}x`;
+      const reasoning = { transcriptTail, done: [transcriptTail] };
+      const { input } = golden['one-attempt']!;
+      const prompt = continuationPrompt({ ...input, checkpoint: checkpoint({ reasoning }) });
+      expect(prompt).toContain('## End of the transcript');
+    },
+  );
+
   it('refuses a budget below its minimum', () => {
     expect(() => continuationPrompt(golden['one-attempt']!.input, MIN_PROMPT_BYTES - 1)).toThrow(
       RangeError,
