@@ -158,6 +158,20 @@ describe('a session that dies', () => {
     const text = await onSession(claimed!, 'continuation', undefined, 'GET');
     expect(text.text).toBe(claimed!.body.continuation);
     expect(text.headers.get('content-type')).toContain('text/markdown');
+    const data = await service.call(
+      'GET',
+      `/api/sessions/${claimed!.body.session.id}/continuation`,
+      {
+        token: claimed!.body.token,
+        headers: { Accept: 'application/json' },
+      },
+    );
+    expect(data.body).toMatchObject({
+      continuation: text.text,
+      current: { attempt: 2, repo: 'acme/app', branch: 'main' },
+      earlier: [{ attempt: 1, status: 'timed_out', endReason: 'lease_expired', note: 'half way' }],
+      checkpoint: null,
+    });
     await onSession(claimed!, 'finish', { outcome: 'completed' });
   });
 

@@ -84,7 +84,7 @@ export function continuationPrompt(
   }
   const top = [PROMPT_BEGIN, heading(input), opening(input), whereabouts(input)].join('\n\n');
   const bottom = `${closing(input)}\n\n${PROMPT_END}\n`;
-  const rest = maxBytes - byteLength(top) - byteLength(bottom) - 4;
+  const rest = maxBytes - byteLength(top) - byteLength(bottom) - 2;
   return [top, ...fitSections(sectionsOf(input), rest), bottom].join('\n\n');
 }
 
