@@ -1,4 +1,4 @@
-import { plural } from '../heartbeat/plural.ts';
+import { plural } from '../plural.ts';
 import { byteLength, firstBytes, lastBytes } from './prompt-text.ts';
 
 /** A part of a prompt that may be cut. Sections come in the order in which they are shown. */
