@@ -382,9 +382,84 @@ export interface paths {
     };
     /**
      * The prompt that the session goes on from
-     * @description Markdown, or JSON if `Accept` asks for it.
+     * @description Markdown, or JSON if `Accept` asks for it: the prompt and what it was made of.
      */
     get: operations['getContinuation'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/sessions/{id}/checkpoints': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** List the checkpoints of a session, oldest first */
+    get: operations['listCheckpoints'];
+    put?: never;
+    /**
+     * Save the state of a session
+     * @description As JSON: the reasoning is stored and a worker on the host of the worktree captures it. As multipart: the caller captured the worktree itself and sends it as a git bundle. Held open until it is done, 25 s at most unless "Prefer: wait=N" (0 to 60) or "Prefer: respond-async" says otherwise. For a session that has ended the answer is 409, and what was sent is kept all the same.
+     */
+    post: operations['saveCheckpoint'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/checkpoints/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Read a checkpoint */
+    get: operations['getCheckpoint'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/checkpoints/{id}/bundle': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Download the git bundle that holds a checkpoint
+     * @description Its ref is the session's checkpoint branch; the checkpoint's commit is that ref or an ancestor.
+     */
+    get: operations['getCheckpointBundle'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/checkpoints/{id}/diff': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Read what was uncommitted, as a patch; cut off after 512 KiB */
+    get: operations['getCheckpointDiff'];
     put?: never;
     post?: never;
     delete?: never;
@@ -502,6 +577,34 @@ export interface components {
       resumeBudget?: number;
       /** @description Seconds before the first resume; each further one waits twice as long. */
       resumeBackoffSeconds?: number;
+      /** @description How resumed sessions get their agent. Default: pull. */
+      spawner?:
+        | {
+            /** @enum {string} */
+            type: 'pull';
+          }
+        | {
+            /** @enum {string} */
+            type: 'command';
+            /**
+             * @example [
+             *       "claude",
+             *       "-p",
+             *       "{prompt}"
+             *     ]
+             */
+            command: string[];
+          }
+        | {
+            /** @enum {string} */
+            type: 'webhook';
+            /** Format: uri */
+            url: string;
+          };
+      /** @description Where checkpoint branches are pushed. Default: the server’s. */
+      checkpointRemote?: string;
+      /** @description Days that checkpoints of work that did not succeed are kept. Default 14. */
+      checkpointRetentionDays?: number;
     };
     PutAgent: {
       repos?: string[];
@@ -729,6 +832,171 @@ export interface components {
     };
     InterruptSession: {
       reason: string;
+    };
+    Continuation: {
+      /** @description The prompt, in Markdown */
+      continuation: string;
+      current: {
+        attempt: number;
+        objective: string;
+        repo: string | null;
+        issueUrl: string | null;
+        branch: string | null;
+        worktree: string | null;
+      };
+      earlier: {
+        attempt: number;
+        /** @enum {string} */
+        status:
+          | 'pending'
+          | 'starting'
+          | 'running'
+          | 'completed'
+          | 'failed'
+          | 'cancelled'
+          | 'timed_out'
+          | 'interrupted';
+        endReason: string | null;
+        summary: string | null;
+        note: string | null;
+        turn: number | null;
+        worktree: string | null;
+        /**
+         * Format: date-time
+         * @example 2026-11-21T10:00:00.000Z
+         */
+        startedAt: string | null;
+        /**
+         * Format: date-time
+         * @example 2026-11-21T10:00:00.000Z
+         */
+        endedAt: string | null;
+      }[];
+      checkpoint: {
+        number: number;
+        attempt: number;
+        /** Format: uuid */
+        sessionId: string;
+        /**
+         * Format: date-time
+         * @example 2026-11-21T10:00:00.000Z
+         */
+        createdAt: string;
+        branch: string;
+        commit: string | null;
+        head: string | null;
+        headBranch: string | null;
+        operation: string | null;
+        trigger: string;
+        /** @enum {string} */
+        durability: 'local' | 'stored' | 'pushed';
+        late: boolean;
+        reasoning: components['schemas']['Reasoning'];
+        changes: {
+          staged: {
+            files: {
+              path: string;
+              insertions: number;
+              deletions: number;
+              binary: boolean;
+            }[];
+            insertions: number;
+            deletions: number;
+          };
+          unstaged: {
+            files: {
+              path: string;
+              insertions: number;
+              deletions: number;
+              binary: boolean;
+            }[];
+            insertions: number;
+            deletions: number;
+          };
+        } | null;
+        notCaptured: {
+          path: string;
+          reason: string;
+        }[];
+        warnings: string[];
+      } | null;
+      restored:
+        | {
+            worktree: string;
+            ok: boolean;
+          }
+        | {
+            refused: string;
+          }
+        | null;
+    };
+    Reasoning: {
+      objective?: string;
+      approach?: string;
+      decisions?: {
+        what: string;
+        why?: string;
+      }[];
+      done?: string[];
+      remaining?: string[];
+      nextStep?: string;
+      openQuestions?: string[];
+      pendingToolCalls?: {
+        tool: string;
+        input?: unknown;
+        /** Format: date-time */
+        startedAt?: string;
+      }[];
+      transcriptTail?: string;
+    } | null;
+    Checkpoint: {
+      /** Format: uuid */
+      id: string;
+      /** Format: uuid */
+      sessionId: string;
+      number: number;
+      trigger: string;
+      turn: number | null;
+      /**
+       * Format: date-time
+       * @example 2026-11-21T10:00:00.000Z
+       */
+      createdAt: string;
+      head: string | null;
+      commit: string | null;
+      tree: string | null;
+      branch: string;
+      /** @enum {string} */
+      durability: 'local' | 'stored' | 'pushed';
+      filesChanged: number | null;
+      reasoning: components['schemas']['Reasoning'];
+      notCaptured: {
+        path: string;
+        reason: string;
+      }[];
+      warnings: string[];
+      late: boolean;
+      baseUrl: string | null;
+      /**
+       * Format: date-time
+       * @example 2026-11-21T10:00:00.000Z
+       */
+      prunedAt: string | null;
+    };
+    SaveCheckpoint: {
+      reasoning?: components['schemas']['Reasoning'];
+      /** @example turn */
+      trigger: string;
+      turn?: number;
+    };
+    UploadCheckpointForm: {
+      /** @description JSON, as UploadCheckpoint */
+      meta: string;
+      /**
+       * Format: binary
+       * @description A git bundle with one ref, refs/heads/checkpoint/<agentName>/<sessionId>, at meta.commit
+       */
+      bundle: string;
     };
   };
   responses: never;
@@ -2748,9 +3016,482 @@ export interface operations {
         };
         content: {
           'text/markdown': string;
+          'application/json': components['schemas']['Continuation'];
+        };
+      };
+      /** @description unauthorized: no token, or one that is unknown, expired or revoked */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description forbidden: the token is for something else */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description not_found */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description invalid, with every wrong field in errors; or idempotency_mismatch */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description rate_limited, with Retry-After */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description internal: the server log has the cause under requestId */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description unavailable or overloaded, with Retry-After */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  listCheckpoints: {
+    parameters: {
+      query?: {
+        limit?: number;
+        cursor?: string;
+      };
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description A page of checkpoints */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
           'application/json': {
-            continuation: string;
+            items: components['schemas']['Checkpoint'][];
+            nextCursor: string | null;
           };
+        };
+      };
+      /** @description unauthorized: no token, or one that is unknown, expired or revoked */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description forbidden: the token is for something else */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description not_found */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description invalid, with every wrong field in errors; or idempotency_mismatch */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description rate_limited, with Retry-After */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description internal: the server log has the cause under requestId */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description unavailable or overloaded, with Retry-After */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  saveCheckpoint: {
+    parameters: {
+      query?: never;
+      header?: {
+        'idempotency-key'?: string;
+        prefer?: string;
+      };
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['SaveCheckpoint'];
+        'multipart/form-data': components['schemas']['UploadCheckpointForm'];
+      };
+    };
+    responses: {
+      /** @description Saved */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Checkpoint'];
+        };
+      };
+      /** @description Accepted and not done yet: ask at Location. */
+      202: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['AcceptedRun'];
+        };
+      };
+      /** @description malformed: the body cannot be read */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description unauthorized: no token, or one that is unknown, expired or revoked */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description forbidden: the token is for something else */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description not_found */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description conflict */
+      409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description too_large */
+      413: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description invalid, with every wrong field in errors; or idempotency_mismatch */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description rate_limited, with Retry-After */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description internal: the server log has the cause under requestId */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description unavailable or overloaded, with Retry-After */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  getCheckpoint: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The checkpoint */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Checkpoint'];
+        };
+      };
+      /** @description unauthorized: no token, or one that is unknown, expired or revoked */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description forbidden: the token is for something else */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description not_found */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description invalid, with every wrong field in errors; or idempotency_mismatch */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description rate_limited, with Retry-After */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description internal: the server log has the cause under requestId */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description unavailable or overloaded, with Retry-After */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  getCheckpointBundle: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The bundle */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/octet-stream': string;
+        };
+      };
+      /** @description unauthorized: no token, or one that is unknown, expired or revoked */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description forbidden: the token is for something else */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description not_found */
+      404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description invalid, with every wrong field in errors; or idempotency_mismatch */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description rate_limited, with Retry-After */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description internal: the server log has the cause under requestId */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description unavailable or overloaded, with Retry-After */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  getCheckpointDiff: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The patch */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/x-diff': string;
         };
       };
       /** @description unauthorized: no token, or one that is unknown, expired or revoked */

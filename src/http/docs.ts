@@ -26,9 +26,16 @@ export function addDocs(app: OpenAPIHono<AppEnv>): void {
     },
     servers: [{ url: '/' }],
     // In the order in which /docs shows them.
-    tags: ['Heartbeat', 'Runs', 'Sessions', 'Agents', 'Repositories', 'Tokens', 'Operations'].map(
-      (name) => ({ name }),
-    ),
+    tags: [
+      'Heartbeat',
+      'Runs',
+      'Sessions',
+      'Checkpoints',
+      'Agents',
+      'Repositories',
+      'Tokens',
+      'Operations',
+    ].map((name) => ({ name })),
   });
   app.use('/docs', pageHeaders);
   app.get('/docs', (c) => c.html(page));

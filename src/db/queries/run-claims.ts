@@ -1,5 +1,7 @@
 import { sql } from 'kysely';
+import type { ErrorCode } from '../../errors.ts';
 import type { Db } from '../connect.ts';
+import { route } from './worker-hosts.ts';
 import type { Directive, Run, RunKind, RunOutcome, RunStep } from '../schema.ts';
 
 /**
@@ -44,6 +46,8 @@ export type RunResult = {
   directives: Directive[];
   nextHeartbeatSeconds: number | null;
   steps: RunStep[];
+  /** The stable code of the failure that ended the run. */
+  errorCode?: ErrorCode | null;
 };
 
 export type FinishedRun = RunResult & { id: string; epoch: number };
@@ -57,7 +61,8 @@ export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<boole
     WITH result AS (
       SELECT * FROM jsonb_to_recordset(${JSON.stringify(finished.map(toRecord))}::jsonb) AS result (
         id uuid, epoch int, status text, summary text, warnings jsonb, errors jsonb,
-        touched_issue_urls jsonb, directives jsonb, next_heartbeat_seconds int, steps jsonb)
+        touched_issue_urls jsonb, directives jsonb, next_heartbeat_seconds int, steps jsonb,
+        error_code text)
     ), finished AS (
       UPDATE runs SET
         status = result.status,
@@ -67,6 +72,7 @@ export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<boole
         touched_issue_urls = result.touched_issue_urls,
         directives = result.directives,
         next_heartbeat_seconds = result.next_heartbeat_seconds,
+        error_code = result.error_code,
         finished_at = clock_timestamp(),
         claim_expires_at = NULL
       FROM result
@@ -83,9 +89,10 @@ export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<boole
   return finished.map((run) => written.has(run.id));
 }
 
-function toRecord({ touchedIssueUrls, nextHeartbeatSeconds, ...run }: FinishedRun) {
+function toRecord({ touchedIssueUrls, nextHeartbeatSeconds, errorCode, ...run }: FinishedRun) {
   return {
     ...run,
+    error_code: errorCode ?? null,
     touched_issue_urls: touchedIssueUrls,
     next_heartbeat_seconds: nextHeartbeatSeconds,
   };
@@ -109,7 +116,14 @@ export async function renewClaims(
   return rows.map((row) => row.id);
 }
 
-export type Dispatch = { id: string; kind: RunKind; agentName: string; dispatch: number };
+export type Dispatch = {
+  id: string;
+  kind: RunKind;
+  agentName: string;
+  dispatch: number;
+  /** The host whose workers shall have it; null: any. */
+  host: string | null;
+};
 
 /** Gives a claim back before its lease ends, so that another worker need not wait for it. */
 export async function releaseClaim(
@@ -128,7 +142,7 @@ export async function releaseClaim(
     .where('id', '=', claim.id)
     .where('status', '=', 'running')
     .where('epoch', '=', claim.epoch)
-    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch'])
+    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch', route.as('host')])
     .executeTakeFirst();
 }
 
@@ -146,7 +160,7 @@ export async function requeueAbandoned(
       WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now() AND epoch < ${options.maxClaims}
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, kind, agent_name AS "agentName", dispatch`.execute(db);
+    RETURNING id, kind, agent_name AS "agentName", dispatch, ${route} AS host`.execute(db);
   return rows;
 }
 
@@ -185,7 +199,7 @@ export async function takeOverdue(
       ORDER BY dispatched_at
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, kind, agent_name AS "agentName", dispatch`.execute(db);
+    RETURNING id, kind, agent_name AS "agentName", dispatch, ${route} AS host`.execute(db);
   return rows;
 }
 
@@ -196,6 +210,6 @@ export async function nextDispatch(db: Db, ids: string[]): Promise<Dispatch[]> {
     .set({ dispatch: sql<number>`dispatch + 1` })
     .where('id', '=', sql<string>`any(${ids}::uuid[])`)
     .where('status', '=', 'queued')
-    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch'])
+    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch', route.as('host')])
     .execute();
 }
