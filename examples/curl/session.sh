@@ -22,9 +22,13 @@ token=$(echo "$started" | field token)
 session=$(echo "$started" | sed 's/,.*//' | field id)
 
 beat() {
-  while call "$token" "sessions/$session/heartbeat" '{}' >/dev/null; do
+  # A beat under way is finished first; the pause is not.
+  trap exit TERM
+  # $$ is this script itself: when it was killed, nobody works on the session any more.
+  while kill -0 $$ 2>/dev/null && call "$token" "sessions/$session/heartbeat" '{}' >/dev/null; do
     # Without our output: who waits for the end of it must not wait for this sleep.
-    sleep "${BEAT_SECONDS:-20}" >/dev/null 2>&1
+    sleep "${BEAT_SECONDS:-20}" >/dev/null 2>&1 &
+    wait $!
   done
 }
 beat &
@@ -33,5 +37,6 @@ beats=$!
 outcome=completed code=0
 "$@" || { code=$? outcome=failed; }
 kill "$beats" 2>/dev/null || true
+wait "$beats" || true
 call "$token" "sessions/$session/finish" "{\"outcome\":\"$outcome\"}" >/dev/null
 exit "$code"
