@@ -1,5 +1,4 @@
 import type { Queue } from 'bullmq';
-import { createBatcher } from '../batch.ts';
 import type { Dispatch } from '../db/queries/run-claims.ts';
 import type { RunKind } from '../db/schema.ts';
 import { withTimeout } from '../with-timeout.ts';
@@ -27,9 +26,6 @@ export type Queues = {
   close(): Promise<void>;
 };
 
-type BulkJob = Parameters<Queue['addBulk']>[0][number];
-type RunQueue = { queue: Queue; add: (job: BulkJob) => Promise<unknown> };
-
 /** A queue that is gone must not hold up whoever asks it: without an answer, the sweep asks again. */
 const TIMEOUT_MS = 2000;
 /**
@@ -41,19 +37,13 @@ const PENDING = new Set(['waiting', 'delayed', 'prioritized', 'waiting-children'
 
 export function openQueues(backend: QueueBackend, onError: (error: Error) => void): Queues {
   const open = (name: string) => backend.openQueue(name).on('error', onError);
-  const runQueues = new Map(
-    Object.entries(RUN_QUEUES).map(([kind, name]) => [kind, openRunQueue(open(name))]),
-  );
-  const queueFor = (kind: RunKind): RunQueue => {
+  const runQueues = new Map(Object.entries(RUN_QUEUES).map(([kind, name]) => [kind, open(name)]));
+  const queueFor = (kind: RunKind): Queue => {
     const found = runQueues.get(kind);
     if (!found) throw new Error(`no queue serves runs of kind ${kind}`);
     return found;
   };
-  const all = [
-    ...[...runQueues.values()].map(({ queue }) => queue),
-    open(HOUSEKEEPING_QUEUE),
-    open(TIMEOUT_WATCH_QUEUE),
-  ];
+  const all = [...runQueues.values(), open(HOUSEKEEPING_QUEUE), open(TIMEOUT_WATCH_QUEUE)];
 
   return {
     backend,
@@ -61,23 +51,16 @@ export function openQueues(backend: QueueBackend, onError: (error: Error) => voi
     enqueueRun: async (dispatch, origin) => {
       const data: RunJobData = { runId: dispatch.id, agentName: dispatch.agentName, origin };
       const name = `${dispatch.kind} ${dispatch.agentName}`;
-      const added = queueFor(dispatch.kind).add({
-        name,
-        data,
-        opts: { jobId: jobIdOf(dispatch) },
-      });
+      // One by one: on PostgreSQL, BullMQ's bulk form creates two temporary tables a call.
+      const added = queueFor(dispatch.kind).add(name, data, { jobId: jobIdOf(dispatch) });
       await withTimeout(added, TIMEOUT_MS);
     },
     isPending: async (dispatch) => {
-      const state = queueFor(dispatch.kind).queue.getJobState(jobIdOf(dispatch));
+      const state = queueFor(dispatch.kind).getJobState(jobIdOf(dispatch));
       return PENDING.has(await withTimeout(state, TIMEOUT_MS));
     },
     close: async () => void (await Promise.allSettled(all.map((queue) => queue.close()))),
   };
-}
-
-function openRunQueue(queue: Queue): RunQueue {
-  return { queue, add: createBatcher({ max: 100, send: (jobs) => queue.addBulk(jobs) }) };
 }
 
 /**
