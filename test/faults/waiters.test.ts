@@ -100,6 +100,7 @@ function startDeafWorkers({
   const wakeups = createWakeups({
     instance: 'deaf',
     wakeLocal: () => undefined,
+    answerLocal: () => undefined,
     transport: { send: () => Promise.resolve(), close: () => Promise.resolve() },
     onError: () => undefined,
   });

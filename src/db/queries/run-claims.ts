@@ -49,11 +49,12 @@ export type RunResult = {
 export type FinishedRun = RunResult & { id: string; epoch: number };
 
 /**
- * Writes results and steps in one statement, each if its claim is still the newest. Returns for
- * each whether it was: false means that the work was done in vain and another result stands.
+ * Writes results and steps in one statement, each if its claim is still the newest. Returns the
+ * finished rows in the order of the results; undefined means that the work was done in vain and
+ * another result stands.
  */
-export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<boolean[]> {
-  const { rows } = await sql<{ id: string }>`
+export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<(Run | undefined)[]> {
+  const { rows } = await sql<Run>`
     WITH result AS (
       SELECT * FROM jsonb_to_recordset(${JSON.stringify(finished.map(toRecord))}::jsonb) AS result (
         id uuid, epoch int, status text, summary text, warnings jsonb, errors jsonb,
@@ -71,16 +72,17 @@ export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<boole
         claim_expires_at = NULL
       FROM result
       WHERE runs.id = result.id AND runs.status = 'running' AND runs.epoch = result.epoch
-      RETURNING runs.id, result.steps
-    ), steps AS (
+      RETURNING runs.*
+    ), recorded AS (
       INSERT INTO run_steps (run_id, position, name, status, duration_ms)
       SELECT finished.id, step.position, step.value ->> 'name', step.value ->> 'status',
         (step.value ->> 'duration_ms')::int
-      FROM finished, jsonb_array_elements(finished.steps) WITH ORDINALITY AS step (value, position)
+      FROM finished JOIN result USING (id),
+        jsonb_array_elements(result.steps) WITH ORDINALITY AS step (value, position)
     )
-    SELECT id FROM finished`.execute(db);
-  const written = new Set(rows.map((row) => row.id));
-  return finished.map((run) => written.has(run.id));
+    SELECT * FROM finished`.execute(db);
+  const byId = new Map(rows.map((run) => [run.id, run]));
+  return finished.map(({ id }) => byId.get(id));
 }
 
 function toRecord({ touchedIssueUrls, nextHeartbeatSeconds, ...run }: FinishedRun) {
