@@ -101,7 +101,8 @@ CREATE TABLE runs (
   claimed_by text,
   claim_expires_at timestamp with time zone,
   dispatch integer NOT NULL DEFAULT 1,
-  dispatched_at timestamp with time zone NOT NULL DEFAULT now()
+  dispatched_at timestamp with time zone NOT NULL DEFAULT now(),
+  deaths integer NOT NULL DEFAULT 0
 );
 
 CREATE TABLE sessions (

@@ -20,6 +20,8 @@ export async function claimRuns(db: Db, options: ClaimOptions): Promise<Run[]> {
     .set({
       status: 'running',
       epoch: sql<number>`epoch + 1`,
+      // Whoever takes over from a worker that let its lease pass has found it dead.
+      deaths: sql<number>`deaths + (status = 'running')::int`,
       claimed_by: options.holder,
       claim_expires_at: sql<Date>`now() + make_interval(secs => ${options.leaseSeconds})`,
       started_at: sql<Date>`now()`,
@@ -134,36 +136,38 @@ export async function releaseClaim(
     .executeTakeFirst();
 }
 
-/** Puts runs back in the queue whose worker died, unless it happened `maxClaims` times. */
+/** Puts runs back in the queue whose worker died, unless it is the death number `maxDeaths`. */
 export async function requeueAbandoned(
   db: Db,
-  options: { maxClaims: number; limit: number },
+  options: { maxDeaths: number; limit: number },
 ): Promise<Dispatch[]> {
   const { rows } = await sql<Dispatch>`
     UPDATE runs SET
-      status = 'queued', claimed_by = NULL, claim_expires_at = NULL,
+      status = 'queued', claimed_by = NULL, claim_expires_at = NULL, deaths = deaths + 1,
       dispatch = dispatch + 1, dispatched_at = now()
     WHERE id IN (
       SELECT id FROM runs
-      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now() AND epoch < ${options.maxClaims}
+      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now()
+        AND deaths + 1 < ${options.maxDeaths}
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
     RETURNING id, kind, agent_name AS "agentName", dispatch`.execute(db);
   return rows;
 }
 
-/** Ends runs that killed `maxClaims` workers, with an error that says so. Returns their ids. */
+/** Ends runs that killed `maxDeaths` workers, with an error that says so. Returns their ids. */
 export async function failAbandoned(
   db: Db,
-  options: { maxClaims: number; limit: number; error: string },
+  options: { maxDeaths: number; limit: number; error: string },
 ): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     UPDATE runs SET
-      status = 'error', finished_at = now(), claim_expires_at = NULL,
+      status = 'error', finished_at = now(), claim_expires_at = NULL, deaths = deaths + 1,
       summary = ${options.error}, errors = ${JSON.stringify([options.error])}::jsonb
     WHERE id IN (
       SELECT id FROM runs
-      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now() AND epoch >= ${options.maxClaims}
+      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now()
+        AND deaths + 1 >= ${options.maxDeaths}
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
     RETURNING id`.execute(db);
