@@ -47,6 +47,7 @@ function openPostgresBackend(options: BackendOptions): QueueBackend {
     url: options.databaseUrl,
     max: 6 + options.workers,
     applicationName: 'defib-queue',
+    prepare: true,
     // What a crash of the server could lose here, the sweep rebuilds: no need to wait for the disk.
     settings: { search_path: QUEUE_SCHEMA, synchronous_commit: 'off' },
     onError: options.onError,

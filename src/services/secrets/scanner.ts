@@ -1,9 +1,13 @@
+import { extname } from 'node:path';
 import { once } from 'node:events';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { AppError } from '../../errors.ts';
 import type { Hit } from './find.ts';
 import type { ScanAnswer, ScanRequest } from './worker.ts';
+
+/** TypeScript in the repository, JavaScript in the package. */
+const WORKER = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
 
 export type Scanner = {
   /**
