@@ -1,6 +1,5 @@
 import { extname } from 'node:path';
 import { once } from 'node:events';
-import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { AppError } from '../../errors.ts';
 import type { Hit } from './find.ts';
@@ -66,9 +65,6 @@ export function openScanner(): Scanner {
     close,
   };
 }
-
-/** TypeScript in the repository, JavaScript in the package. */
-const WORKER = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
 
 function startWorker(): Worker {
   const worker = new Worker(WORKER);
