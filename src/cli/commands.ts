@@ -11,6 +11,11 @@ export const COMMANDS: CommandEntry[] = [
     load: () => import('./up.ts'),
   },
   {
+    name: 'release',
+    summary: 'migrate a shared database',
+    load: () => import('./release.ts'),
+  },
+  {
     name: 'demo',
     summary: 'see heartbeat, time limit and resume happen',
     load: () => import('./demo.ts'),
