@@ -152,7 +152,7 @@ describe.each(nodes)('on $name', ({ node, present }) => {
     async () => {
       const bin = join(app(), 'node_modules/.bin/defib');
       const { stdout } = await run(bin, ['demo'], { cwd: folder, env: env() });
-      expect(stdout).toContain('completed');
+      expect(stdout).toContain('no checkpoint branch is left');
     },
     90_000,
   );
