@@ -1,4 +1,4 @@
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { migrate } from '../../src/db/migrate.ts';
 import { openDb, openPool } from '../../src/db/connect.ts';
 import { createLog } from '../../src/log.ts';
