@@ -49,6 +49,7 @@ export async function openDeps(config: Config, log: Log, databaseUrl: string): P
     url: databaseUrl,
     max: config.databasePool,
     applicationName: 'defib',
+    prepare: config.databasePooler !== 'transaction',
     onError,
   });
   const db = openDb(pool);
@@ -72,6 +73,7 @@ export async function openDeps(config: Config, log: Log, databaseUrl: string): P
   const wakeups = createWakeups({
     instance,
     wakeLocal: waiters.wake,
+    answerLocal: waiters.answer,
     transport: openTransport(config, { instance, databaseUrl, pool, waiters, onError }),
     onError,
   });
@@ -93,7 +95,10 @@ export async function openDeps(config: Config, log: Log, databaseUrl: string): P
     queues,
     waiters,
     wakeups,
-    sessionSettings: defaultSessionSettings,
+    sessionSettings: {
+      ...defaultSessionSettings,
+      checkpointRetentionDays: config.checkpoints.retentionDays,
+    },
     close,
   };
 }

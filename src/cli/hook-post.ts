@@ -19,7 +19,7 @@ export async function postCheckpoint(event: AgentEvent, env: NodeJS.ProcessEnv):
       'Content-Type': 'application/json',
     },
     body: JSON.stringify({
-      reasoning: reasoning ?? { transcriptTail: `${agent}: ${event.tool ?? event.kind}` },
+      ...(reasoning && { reasoning }),
       trigger: event.kind === 'stop' ? 'stop' : 'tool',
     }),
     signal: AbortSignal.timeout(DEADLINE_MS),

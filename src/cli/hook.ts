@@ -3,10 +3,9 @@ import { once } from 'node:events';
 import { adapterOf } from '../adapters/adapter.ts';
 import { type Agent, type AgentEvent, AGENTS, isFields } from '../adapters/event.ts';
 import { putEvent } from '../adapters/spool.ts';
+import { DEFIB } from './frame/self.ts';
 import { logProblem } from './hook-log.ts';
 import { claimPost } from './hook-throttle.ts';
-
-export type HookIo = { stdin: AsyncIterable<Buffer>; env: NodeJS.ProcessEnv };
 
 /** More than that is no hook's input; the rest is read, so that the agent is not stuck, and dropped. */
 const MAX_INPUT_BYTES = 32 * 1024 * 1024;
@@ -19,25 +18,26 @@ const MAX_INPUT_BYTES = 32 * 1024 * 1024;
  *
  * It never breaks an agent: it prints nothing, always gives 0, and puts what goes wrong into a log.
  * It never slows one: it loads one adapter, captures nothing, and waits for nobody.
- *
- * @param invocation how this program is started again, to post in the background: command, then `hook`
  */
-export async function run(argv: string[], io: HookIo, invocation: string[]): Promise<number> {
+export async function main([agent, flag]: string[]): Promise<number> {
+  const { env } = process;
   try {
-    const [agent, flag] = argv;
     if (!isAgent(agent)) throw new Error(`There is no adapter for the agent "${agent ?? ''}".`);
-    const input = await readInput(io.stdin);
-    if (flag === '--post') {
+    const input = await readInput(process.stdin);
+    if (flag === POST) {
       const { postCheckpoint } = await import('./hook-post.ts');
-      await postCheckpoint(input as AgentEvent, io.env);
+      await postCheckpoint(input as AgentEvent, env);
     } else {
-      await passOn(agent, input, io.env, invocation);
+      await passOn(agent, input, env);
     }
   } catch (error) {
-    logProblem(io.env, error);
+    logProblem(env, error);
   }
   return 0;
 }
+
+/** How a hook calls itself again, to post in the background. */
+const POST = '--post';
 
 const isAgent = (name: string | undefined): name is Agent => AGENTS.some((agent) => agent === name);
 
@@ -52,12 +52,7 @@ async function readInput(stdin: AsyncIterable<Buffer>): Promise<unknown> {
   return JSON.parse(Buffer.concat(chunks).toString('utf8'));
 }
 
-async function passOn(
-  agent: Agent,
-  input: unknown,
-  env: NodeJS.ProcessEnv,
-  invocation: string[],
-): Promise<void> {
+async function passOn(agent: Agent, input: unknown, env: NodeJS.ProcessEnv): Promise<void> {
   const { DEFIB_SESSION_DIR: dir, DEFIB_URL: url, DEFIB_SESSION_ID: session } = env;
   if (!dir && !(url && session && env['DEFIB_SESSION_TOKEN'])) return;
   if (!isFields(input)) throw new Error('A hook needs a JSON object on its standard input.');
@@ -67,7 +62,7 @@ async function passOn(
   const full: AgentEvent = { agent, at: new Date().toISOString(), ...event };
   if (dir) putEvent(dir, full);
   else if (session && isWorthPosting(full) && claimPost(session, full)) {
-    await post(full, env, invocation);
+    await post(full, env);
   }
 }
 
@@ -76,12 +71,8 @@ const isWorthPosting = ({ kind, mutating }: AgentEvent) =>
   kind === 'stop' || (kind === 'tool-end' && mutating);
 
 /** Starts a process that outlives this one, and hands it the event. */
-async function post(
-  event: AgentEvent,
-  env: NodeJS.ProcessEnv,
-  [command = '', ...args]: string[],
-): Promise<void> {
-  const child = spawn(command, [...args, event.agent, '--post'], {
+async function post(event: AgentEvent, env: NodeJS.ProcessEnv): Promise<void> {
+  const child = spawn(process.execPath, [DEFIB, 'hook', event.agent, POST], {
     detached: true,
     env,
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -90,8 +81,4 @@ async function post(
   child.stdin.end(JSON.stringify(event));
   await once(child.stdin, 'finish');
   child.unref();
-}
-
-if (import.meta.main) {
-  process.exit(await run(process.argv.slice(2), process, [process.execPath, import.meta.filename]));
 }

@@ -1,3 +1,4 @@
+import { Argument, type Command } from 'commander';
 import { createTwoFilesPatch } from 'diff';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, realpath, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
@@ -5,120 +6,76 @@ import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
-import { parseArgs } from 'node:util';
 import { adapterOf } from '../adapters/adapter.ts';
 import { withoutSettings, withSettings } from '../adapters/apply-settings.ts';
 import { type Agent, AGENTS } from '../adapters/event.ts';
 import { SettingsError } from '../adapters/settings.ts';
+import { CliError } from './frame/errors.ts';
 
 export type InitIo = {
   stdin: Readable & { isTTY?: boolean };
   stdout: Writable;
-  stderr: Writable;
   env: NodeJS.ProcessEnv;
   cwd: string;
 };
 
-const USAGE = `Usage: defib init <agent> [options]
-
-Makes a coding agent call \`defib hook\`, so that its sessions are saved as it works.
-Shows what would change, and asks before it writes.
-
-Agents: ${AGENTS.filter((agent) => agent !== 'generic').join(', ')}
-
-Options:
-  --user             for all projects of this user, rather than for this project
-  --undo             take out what was written, and nothing else
-  --yes              do not ask
-  --command <text>   how the agent starts Defib (default: defib)
-
+export function define(command: Command): void {
+  command
+    .description(
+      'Makes a coding agent call "defib hook", so that its sessions are saved as it works. Shows what would change, and asks before it writes.',
+    )
+    .addArgument(
+      new Argument('<agent>', 'which one').choices(AGENTS.filter((agent) => agent !== 'generic')),
+    )
+    .option('--user', 'for all projects of this user, rather than for this project', false)
+    .option('--undo', 'take out what was written, and nothing else', false)
+    .option('-y, --yes', 'do not ask', false)
+    .option('--command <text>', 'how the agent is to start Defib', 'defib')
+    .addHelpText(
+      'after',
+      `
 Examples:
   defib init claude-code
   defib init codex --user --yes
-  defib init claude-code --undo
-`;
-
-/** `defib init <agent>`. Gives 0 when the settings are as asked, 1 when not, 2 for a wrong call. */
-export async function run(argv: string[], io: InitIo): Promise<number> {
-  try {
-    const request = parse(argv);
-    if (request === 'help') {
-      io.stdout.write(USAGE);
-      return 0;
-    }
-    return await change(request, io);
-  } catch (error) {
-    if (error instanceof UsageError) {
-      io.stderr.write(`${error.message}\n\n${USAGE}`);
-      return 2;
-    }
-    if (!(error instanceof SettingsError)) throw error;
-    io.stderr.write(`${error.message} Nothing was written.\n`);
-    return 1;
-  }
+  defib init claude-code --undo`,
+    )
+    .action((agent: Agent, options: InitOptions) =>
+      initAgent(agent, options, Object.assign(process, { cwd: process.cwd() })),
+    );
 }
 
-class UsageError extends Error {}
+export type InitOptions = { user: boolean; undo: boolean; yes: boolean; command: string };
 
-type Request = { agent: Agent; user: boolean; undo: boolean; yes: boolean; command: string };
-
-function parse(args: string[]): Request | 'help' {
-  const { values, positionals } = parsed(args);
-  if (values.help) return 'help';
-  const agent = AGENTS.find((name) => name === positionals[0]);
-  if (!agent || positionals.length > 1) throw new UsageError('Name one agent.');
-  const { user, undo, yes, command } = values;
-  return { agent, user, undo, yes, command };
-}
-
-function parsed(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        user: { type: 'boolean', default: false },
-        undo: { type: 'boolean', default: false },
-        yes: { type: 'boolean', short: 'y', default: false },
-        command: { type: 'string', default: 'defib' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
-}
-
-async function change(request: Request, io: InitIo): Promise<number> {
-  const { agent, user, undo } = request;
+/**
+ * Writes, or with `undo` takes out, what makes the agent call Defib.
+ *
+ * @throws CliError `settings` when a file is not what it should be, `not_written` without a yes
+ */
+export async function initAgent(agent: Agent, options: InitOptions, io: InitIo): Promise<void> {
+  const { user, undo, yes, command } = options;
   const { settings: settingsOf } = await adapterOf(agent);
-  if (!settingsOf) {
-    throw new UsageError(`For "${agent}" there is nothing to write: let it run \`defib hook\`.`);
-  }
-  const { file, note } = settingsOf({
+  const settings = settingsOf?.({
     project: projectOf(io.cwd),
     user,
     env: io.env,
     home: io.env['HOME'] || homedir(),
-    command: `${request.command} hook ${agent}`,
+    command: `${command} hook ${agent}`,
   });
+  if (!settings) throw new CliError('settings', `There is nothing to write for ${agent}.`);
+  const { file, note } = settings;
   const before = await read(file.path);
-  const after = await inFile(file.path, () =>
+  const after = inFile(file.path, () =>
     undo ? withoutSettings(file, agent, before) : withSettings(file, agent, before),
   );
   if (after === before) {
     io.stdout.write(`Nothing to do: ${file.path} is as it should be.\n`);
-    return 0;
+    return;
   }
   io.stdout.write(difference(relative(io.cwd, file.path), before, after));
-  if (!request.yes && !(await confirmed(io))) {
-    io.stderr.write('Nothing was written.\n');
-    return 1;
-  }
+  if (!yes) await confirm(io);
   await write(file.path, after);
   io.stdout.write(`${after === null ? 'Deleted' : 'Wrote'} ${file.path}\n`);
   if (note && !undo) io.stdout.write(`${note}\n`);
-  return 0;
 }
 
 /** The folder of the repository, or where we are when there is none. */
@@ -129,12 +86,12 @@ function projectOf(cwd: string): string {
   }
 }
 
-async function inFile<T>(path: string, edit: () => T): Promise<T> {
+function inFile<T>(path: string, edit: () => T): T {
   try {
     return edit();
   } catch (error) {
-    if (error instanceof SettingsError) throw new SettingsError(`${path}: ${error.message}`);
-    throw error;
+    if (!(error instanceof SettingsError)) throw error;
+    throw new CliError('settings', `${path}: ${error.message}`, 'Nothing was written.');
   }
 }
 
@@ -153,14 +110,14 @@ function difference(name: string, before: string | null, after: string | null): 
   return patch.replace(/^=+\n/, '');
 }
 
-async function confirmed({ stdin, stdout, stderr }: InitIo): Promise<boolean> {
+async function confirm({ stdin, stdout }: InitIo): Promise<void> {
   if (!stdin.isTTY) {
-    stderr.write('There is no terminal to ask on: add --yes.\n');
-    return false;
+    throw new CliError('not_written', 'There is no terminal to ask on.', 'Add --yes to write it.');
   }
   const terminal = createInterface({ input: stdin, output: stdout });
   try {
-    return /^y(es)?$/i.test((await terminal.question('Write this? [y/N] ')).trim());
+    const answer = await terminal.question('Write this? [y/N] ');
+    if (!/^y(es)?$/i.test(answer.trim())) throw new CliError('not_written', 'Nothing was written.');
   } finally {
     terminal.close();
   }
@@ -192,15 +149,4 @@ async function removeEmpty(folder: string): Promise<void> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
   }
-}
-
-if (import.meta.main) {
-  const { stdin, stdout, stderr, env } = process;
-  process.exitCode = await run(process.argv.slice(2), {
-    stdin,
-    stdout,
-    stderr,
-    env,
-    cwd: process.cwd(),
-  });
 }

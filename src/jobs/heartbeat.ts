@@ -31,7 +31,7 @@ export const heartbeatJob = defineJob({
       signal,
       (run, runSignal) => runHeartbeat(deps.heartbeat, heartbeatSteps, run, runSignal),
     );
-    if (executed.kind === 'finished') deps.wakeups.publish(runId, origin);
+    if (executed.kind === 'finished') deps.wakeups.answer(executed.run, origin);
     if (executed.kind === 'released') await deps.queues.enqueueRun(executed.dispatch, origin);
   },
 });
@@ -47,7 +47,13 @@ export async function submitHeartbeat(
   const accepted = await deps.accept(request);
   if (accepted.created) {
     const { agentName } = request;
-    const dispatch = { id: accepted.runId, kind: 'heartbeat' as const, agentName, dispatch: 1 };
+    const dispatch = {
+      id: accepted.runId,
+      kind: 'heartbeat' as const,
+      agentName,
+      dispatch: 1,
+      host: null,
+    };
     void deps.queues.enqueueRun(dispatch, deps.origin).catch(deps.onEnqueueError);
   }
   return accepted;

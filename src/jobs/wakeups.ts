@@ -1,3 +1,5 @@
+import type { Run } from '../db/schema.ts';
+
 /**
  * Tells the process that holds a caller open that the caller's run is finished. Only hints: what is
  * lost on the way is found by that process's poll.
@@ -5,6 +7,8 @@
 export type Wakeups = {
   /** `origin` is the instance that waits; null when it is not known. */
   publish(runId: string, origin: string | null): void;
+  /** The same for a finished row at hand: callers of this process have it without another read. */
+  answer(run: Run, origin: string | null): void;
   close(): Promise<void>;
 };
 
@@ -20,6 +24,7 @@ export type WakeTransport = {
 export function createWakeups(options: {
   instance: string;
   wakeLocal: (runIds: string[]) => void;
+  answerLocal: (run: Run) => void;
   transport: WakeTransport;
   onError: (error: unknown) => void;
 }): Wakeups {
@@ -33,12 +38,20 @@ export function createWakeups(options: {
     }
   };
 
+  const tell = (runId: string, origin: string | null) => {
+    if (origin === null || origin === options.instance) return;
+    pending.set(origin, [...(pending.get(origin) ?? []), runId]);
+    sending ??= drain().finally(() => (sending = undefined));
+  };
+
   return {
     publish: (runId, origin) => {
       options.wakeLocal([runId]);
-      if (origin === null || origin === options.instance) return;
-      pending.set(origin, [...(pending.get(origin) ?? []), runId]);
-      sending ??= drain().finally(() => (sending = undefined));
+      tell(runId, origin);
+    },
+    answer: (run, origin) => {
+      options.answerLocal(run);
+      tell(run.id, origin);
     },
     close: async () => {
       await sending;

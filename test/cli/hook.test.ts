@@ -13,7 +13,7 @@ import { takeEvents } from '../../src/adapters/spool.ts';
 import { hookInputs, placeTranscript } from '../adapters/recorded.ts';
 import { until } from '../setup/until.ts';
 
-const hook = fileURLToPath(new URL('../../src/cli/hook.ts', import.meta.url));
+const defib = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 let folder: string;
 let session: string;
@@ -30,7 +30,7 @@ async function runHook(
   input: string | Buffer,
   env: Record<string, string> = { DEFIB_SESSION_DIR: session },
 ) {
-  const child = spawn(process.execPath, [hook, ...args], {
+  const child = spawn(process.execPath, [defib, 'hook', ...args], {
     env: { HOME: folder, TMPDIR: folder, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
@@ -122,7 +122,7 @@ test('it loads one adapter and nothing from packages', async () => {
       process._rawDebug(url);
       return next(url, context);
     } });`;
-  const child = spawn(process.execPath, ['--import', listing, hook, 'codex'], {
+  const child = spawn(process.execPath, ['--import', listing, defib, 'hook', 'codex'], {
     env: { DEFIB_SESSION_DIR: session, HOME: folder },
     stdio: ['pipe', 'ignore', 'pipe'],
   });
@@ -140,9 +140,12 @@ test('it loads one adapter and nothing from packages', async () => {
     'adapters/settings.ts',
     'adapters/spool.ts',
     'adapters/tail.ts',
+    'cli/commands.ts',
+    'cli/frame/self.ts',
     'cli/hook-log.ts',
     'cli/hook-throttle.ts',
     'cli/hook.ts',
+    'cli/main.ts',
   ]);
 });
 

@@ -17,7 +17,9 @@ import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { run } from '../../src/cli/init.ts';
+import type { Agent } from '../../src/adapters/event.ts';
+import { initAgent, type InitOptions } from '../../src/cli/init.ts';
+import { defib } from '../setup/defib.ts';
 
 let root: string;
 let home: string;
@@ -30,20 +32,33 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-async function init(
-  args: string[],
-  { typed, cwd = project }: { typed?: string; cwd?: string } = {},
-) {
+type Flags = Partial<InitOptions> & { typed?: string; cwd?: string };
+
+/** What it printed, and why it gave up, if it did. */
+async function init(agent: string, { typed, cwd = project, ...flags }: Flags = {}) {
   const stdin: PassThrough & { isTTY?: boolean } = new PassThrough();
   if (typed !== undefined) {
     stdin.isTTY = true;
     stdin.end(typed);
   }
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const code = await run(args, { stdin, stdout, stderr, env: { HOME: home }, cwd });
-  const printed = (stream: PassThrough) => String(stream.read() ?? '');
-  return { code, out: printed(stdout), err: printed(stderr) };
+  const stdout = new PassThrough();
+  const options = { user: false, undo: false, yes: false, command: 'defib', ...flags };
+  const failure = await initAgent(agent as Agent, options, {
+    stdin,
+    stdout,
+    env: { HOME: home },
+    cwd,
+  }).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  return { out: String(stdout.read() ?? ''), failure };
 }
+
+const done = { failure: undefined };
+const gaveUp = (code: string, message: string) => ({
+  failure: expect.objectContaining({ code, message: expect.stringContaining(message) }),
+});
 
 /** Where each agent's settings are, and what is in them. */
 const FILES = {
@@ -54,54 +69,53 @@ const FILES = {
   pi: ['.pi/extensions/defib.ts', '.pi/agent/extensions/defib.ts'],
 };
 const everywhere = Object.entries(FILES).flatMap(([agent, [ofProject = '', ofUser = '']]) => [
-  { agent, flags: [] as string[], file: () => join(project, ofProject) },
-  { agent, flags: ['--user'], file: () => join(home, ofUser) },
+  { agent, flags: { user: false }, file: () => join(project, ofProject) },
+  { agent, flags: { user: true }, file: () => join(home, ofUser) },
 ]);
 
 describe.each(everywhere)('$agent $flags', ({ agent, flags, file }) => {
   test('is told of Defib once, and no more after --undo', async () => {
-    const written = await init([agent, ...flags, '--yes']);
-    expect(written).toMatchObject({ code: 0, err: '' });
+    const written = await init(agent, { ...flags, yes: true });
+    expect(written).toMatchObject(done);
     expect(written.out).toContain(`+++ `);
     expect(written.out).toContain(`Wrote ${file()}`);
     const text = await readFile(file(), 'utf8');
     expect(text).toContain(`defib hook ${agent}`);
 
-    expect(await init([agent, ...flags, '--yes'])).toMatchObject({
-      code: 0,
+    expect(await init(agent, { ...flags, yes: true })).toMatchObject({
+      ...done,
       out: `Nothing to do: ${file()} is as it should be.\n`,
     });
     expect(await readFile(file(), 'utf8')).toBe(text);
 
-    expect((await init([agent, ...flags, '--yes', '--undo'])).out).toContain(`Deleted ${file()}`);
+    expect((await init(agent, { ...flags, yes: true, undo: true })).out).toContain(
+      `Deleted ${file()}`,
+    );
     expect(existsSync(dirname(file()))).toBe(false);
     expect(await readdir(project)).toEqual(['.git']);
 
-    expect(await init([agent, ...flags, '--yes', '--undo'])).toMatchObject({ code: 0 });
+    expect(await init(agent, { ...flags, yes: true, undo: true })).toMatchObject(done);
   });
 
   test('shows what it would do, asks, and does it only for a yes', async () => {
-    const refused = await init([agent, ...flags], { typed: 'n\n' });
-    expect(refused).toMatchObject({ code: 1, err: 'Nothing was written.\n' });
+    const refused = await init(agent, { ...flags, typed: 'n\n' });
+    expect(refused).toMatchObject(gaveUp('not_written', 'Nothing was written'));
     expect(refused.out).toContain(`+++ `);
     expect(existsSync(file())).toBe(false);
 
-    expect(await init([agent, ...flags])).toMatchObject({
-      code: 1,
-      err: expect.stringContaining('add --yes'),
-    });
+    expect(await init(agent, flags)).toMatchObject(gaveUp('not_written', 'no terminal'));
     expect(existsSync(file())).toBe(false);
 
-    expect(await init([agent, ...flags], { typed: 'y\n' })).toMatchObject({ code: 0 });
+    expect(await init(agent, { ...flags, typed: 'y\n' })).toMatchObject(done);
     expect(existsSync(file())).toBe(true);
   });
 
   test('a newer way to start Defib takes the place of the older', async () => {
-    await init([agent, ...flags, '--yes', '--command', 'node /old/defib.js']);
-    await init([agent, ...flags, '--yes']);
+    await init(agent, { ...flags, yes: true, command: 'node /old/defib.js' });
+    await init(agent, { ...flags, yes: true });
     const text = await readFile(file(), 'utf8');
     expect(text).not.toContain('/old/');
-    await init([agent, ...flags, '--yes', '--undo']);
+    await init(agent, { ...flags, yes: true, undo: true });
     expect(existsSync(file())).toBe(false);
   });
 });
@@ -141,15 +155,15 @@ describe.each(Object.entries(SETTINGS))('settings %s', (_name, before) => {
       const file = join(project, FILES[agent][0]!);
       await mkdir(dirname(file), { recursive: true });
       await writeFile(file, before);
-      expect(await init([agent, '--yes'])).toMatchObject({ code: 0, err: '' });
+      expect(await init(agent, { yes: true })).toMatchObject(done);
       const text = await readFile(file, 'utf8');
       expect(text).toContain(`hook ${agent}`);
       const wordsOf = (settings: string) => settings.match(/"[^"]*"|\/\/.*|\/\*.*\*\//g) ?? [];
       const words = new Set(wordsOf(text));
       for (const word of wordsOf(before)) expect(words).toContain(word);
-      await init([agent, '--yes']);
+      await init(agent, { yes: true });
       expect(await readFile(file, 'utf8')).toBe(text);
-      expect(await init([agent, '--yes', '--undo'])).toMatchObject({ code: 0, err: '' });
+      expect(await init(agent, { yes: true, undo: true })).toMatchObject(done);
       // A file without settings is the same as none.
       if (before === '{}') expect(existsSync(file)).toBe(false);
       else expect(await readFile(file, 'utf8')).toBe(before);
@@ -158,11 +172,11 @@ describe.each(Object.entries(SETTINGS))('settings %s', (_name, before) => {
 });
 
 test('undoing leaves what was added since', async () => {
-  await init(['claude-code', '--yes']);
+  await init('claude-code', { yes: true });
   const file = join(project, '.claude/settings.json');
   const since = (await readFile(file, 'utf8')).replace('{\n', '{\n  "model": "opus",\n');
   await writeFile(file, since);
-  await init(['claude-code', '--yes', '--undo']);
+  await init('claude-code', { yes: true, undo: true });
   expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ model: 'opus' });
 });
 
@@ -175,9 +189,8 @@ test.each([
   const file = join(project, '.claude/settings.json');
   await mkdir(dirname(file));
   await writeFile(file, text);
-  const answer = await init(['claude-code', '--yes']);
-  expect(answer).toMatchObject({ code: 1, err: expect.stringContaining(problem) });
-  expect(answer.err).toContain('Nothing was written.');
+  const answer = await init('claude-code', { yes: true });
+  expect(answer).toMatchObject(gaveUp('settings', problem));
   expect(await readFile(file, 'utf8')).toBe(text);
 });
 
@@ -185,11 +198,8 @@ test('a plugin of that name that is not from Defib is left alone', async () => {
   const file = join(project, '.pi/extensions/defib.ts');
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, 'export default () => {};\n');
-  expect(await init(['pi', '--yes'])).toMatchObject({
-    code: 1,
-    err: expect.stringContaining('not from Defib'),
-  });
-  expect(await init(['pi', '--yes', '--undo'])).toMatchObject({ code: 0 });
+  expect(await init('pi', { yes: true })).toMatchObject(gaveUp('settings', 'not from Defib'));
+  expect(await init('pi', { yes: true, undo: true })).toMatchObject(done);
   expect(await readFile(file, 'utf8')).toBe('export default () => {};\n');
 });
 
@@ -200,7 +210,7 @@ test('a link stays a link, and a mode a mode', async () => {
   const link = join(home, '.claude/settings.json');
   await mkdir(dirname(link));
   await symlink(target, link);
-  await init(['claude-code', '--user', '--yes']);
+  await init('claude-code', { user: true, yes: true });
   expect((await lstat(link)).isSymbolicLink()).toBe(true);
   expect(await readFile(target, 'utf8')).toContain('defib hook claude-code');
   expect((await stat(target)).mode & 0o777).toBe(0o600);
@@ -209,28 +219,26 @@ test('a link stays a link, and a mode a mode', async () => {
 test('from below, it finds the project', async () => {
   const cwd = join(project, 'src/deep');
   await mkdir(cwd, { recursive: true });
-  expect(await init(['codex', '--yes'], { cwd })).toMatchObject({ code: 0 });
+  expect(await init('codex', { yes: true, cwd })).toMatchObject(done);
   expect(existsSync(join(project, '.codex/hooks.json'))).toBe(true);
 });
 
-test.each([[[]], [['nobody']], [['codex', 'pi']], [['codex', '--loud']], [['generic']]])(
-  'the call %j is a mistake that is explained',
-  async (args) => {
-    const answer = await init(args);
-    expect(answer.code).toBe(2);
-    expect(answer.err).toContain('Usage: defib init <agent>');
-  },
-);
-
-test('--help explains', async () => {
-  expect(await init(['--help'])).toMatchObject({
-    code: 0,
-    out: expect.stringContaining('Usage: defib init <agent>'),
+test('as a command, it writes, explains itself, and says what is wrong', async () => {
+  const call = (...args: string[]) =>
+    defib(['init', ...args], { cwd: project, env: { HOME: home } });
+  const wrote = await call('gemini-cli', '--yes');
+  expect(wrote).toMatchObject({ code: 0, stderr: '' });
+  expect(wrote.stdout).toContain(`Wrote ${join(project, '.gemini/settings.json')}`);
+  expect(await call('gemini-cli', '--undo')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('Add --yes'),
   });
+  expect(await call('nobody')).toMatchObject({ code: 2, stderr: expect.stringContaining('pi') });
+  expect((await call('--help')).stdout).toContain('defib init claude-code --undo');
 });
 
 test('outside of a session, the command of a hook is not even started', async () => {
-  await init(['claude-code', '--yes', '--command', 'false']);
+  await init('claude-code', { yes: true, command: 'false' });
   const settings = JSON.parse(await readFile(join(project, '.claude/settings.json'), 'utf8')) as {
     hooks: Record<string, { hooks: { command: string }[] }[]>;
   };

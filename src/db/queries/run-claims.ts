@@ -1,5 +1,7 @@
 import { sql } from 'kysely';
+import type { ErrorCode } from '../../errors.ts';
 import type { Db } from '../connect.ts';
+import { route } from './worker-hosts.ts';
 import type { Directive, Run, RunKind, RunOutcome, RunStep } from '../schema.ts';
 
 /**
@@ -20,6 +22,8 @@ export async function claimRuns(db: Db, options: ClaimOptions): Promise<Run[]> {
     .set({
       status: 'running',
       epoch: sql<number>`epoch + 1`,
+      // Whoever takes over from a worker that let its lease pass has found it dead.
+      deaths: sql<number>`deaths + (status = 'running')::int`,
       claimed_by: options.holder,
       claim_expires_at: sql<Date>`now() + make_interval(secs => ${options.leaseSeconds})`,
       started_at: sql<Date>`now()`,
@@ -44,20 +48,24 @@ export type RunResult = {
   directives: Directive[];
   nextHeartbeatSeconds: number | null;
   steps: RunStep[];
+  /** The stable code of the failure that ended the run. */
+  errorCode?: ErrorCode | null;
 };
 
 export type FinishedRun = RunResult & { id: string; epoch: number };
 
 /**
- * Writes results and steps in one statement, each if its claim is still the newest. Returns for
- * each whether it was: false means that the work was done in vain and another result stands.
+ * Writes results and steps in one statement, each if its claim is still the newest. Returns the
+ * finished rows in the order of the results; undefined means that the work was done in vain and
+ * another result stands.
  */
-export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<boolean[]> {
-  const { rows } = await sql<{ id: string }>`
+export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<(Run | undefined)[]> {
+  const { rows } = await sql<Run>`
     WITH result AS (
       SELECT * FROM jsonb_to_recordset(${JSON.stringify(finished.map(toRecord))}::jsonb) AS result (
         id uuid, epoch int, status text, summary text, warnings jsonb, errors jsonb,
-        touched_issue_urls jsonb, directives jsonb, next_heartbeat_seconds int, steps jsonb)
+        touched_issue_urls jsonb, directives jsonb, next_heartbeat_seconds int, steps jsonb,
+        error_code text)
     ), finished AS (
       UPDATE runs SET
         status = result.status,
@@ -67,25 +75,28 @@ export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<boole
         touched_issue_urls = result.touched_issue_urls,
         directives = result.directives,
         next_heartbeat_seconds = result.next_heartbeat_seconds,
+        error_code = result.error_code,
         finished_at = clock_timestamp(),
         claim_expires_at = NULL
       FROM result
       WHERE runs.id = result.id AND runs.status = 'running' AND runs.epoch = result.epoch
-      RETURNING runs.id, result.steps
-    ), steps AS (
+      RETURNING runs.*
+    ), recorded AS (
       INSERT INTO run_steps (run_id, position, name, status, duration_ms)
       SELECT finished.id, step.position, step.value ->> 'name', step.value ->> 'status',
         (step.value ->> 'duration_ms')::int
-      FROM finished, jsonb_array_elements(finished.steps) WITH ORDINALITY AS step (value, position)
+      FROM finished JOIN result USING (id),
+        jsonb_array_elements(result.steps) WITH ORDINALITY AS step (value, position)
     )
-    SELECT id FROM finished`.execute(db);
-  const written = new Set(rows.map((row) => row.id));
-  return finished.map((run) => written.has(run.id));
+    SELECT * FROM finished`.execute(db);
+  const byId = new Map(rows.map((run) => [run.id, run]));
+  return finished.map(({ id }) => byId.get(id));
 }
 
-function toRecord({ touchedIssueUrls, nextHeartbeatSeconds, ...run }: FinishedRun) {
+function toRecord({ touchedIssueUrls, nextHeartbeatSeconds, errorCode, ...run }: FinishedRun) {
   return {
     ...run,
+    error_code: errorCode ?? null,
     touched_issue_urls: touchedIssueUrls,
     next_heartbeat_seconds: nextHeartbeatSeconds,
   };
@@ -109,7 +120,14 @@ export async function renewClaims(
   return rows.map((row) => row.id);
 }
 
-export type Dispatch = { id: string; kind: RunKind; agentName: string; dispatch: number };
+export type Dispatch = {
+  id: string;
+  kind: RunKind;
+  agentName: string;
+  dispatch: number;
+  /** The host whose workers shall have it; null: any. */
+  host: string | null;
+};
 
 /** Gives a claim back before its lease ends, so that another worker need not wait for it. */
 export async function releaseClaim(
@@ -128,40 +146,42 @@ export async function releaseClaim(
     .where('id', '=', claim.id)
     .where('status', '=', 'running')
     .where('epoch', '=', claim.epoch)
-    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch'])
+    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch', route.as('host')])
     .executeTakeFirst();
 }
 
-/** Puts runs back in the queue whose worker died, unless it happened `maxClaims` times. */
+/** Puts runs back in the queue whose worker died, unless it is the death number `maxDeaths`. */
 export async function requeueAbandoned(
   db: Db,
-  options: { maxClaims: number; limit: number },
+  options: { maxDeaths: number; limit: number },
 ): Promise<Dispatch[]> {
   const { rows } = await sql<Dispatch>`
     UPDATE runs SET
-      status = 'queued', claimed_by = NULL, claim_expires_at = NULL,
+      status = 'queued', claimed_by = NULL, claim_expires_at = NULL, deaths = deaths + 1,
       dispatch = dispatch + 1, dispatched_at = now()
     WHERE id IN (
       SELECT id FROM runs
-      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now() AND epoch < ${options.maxClaims}
+      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now()
+        AND deaths + 1 < ${options.maxDeaths}
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, kind, agent_name AS "agentName", dispatch`.execute(db);
+    RETURNING id, kind, agent_name AS "agentName", dispatch, ${route} AS host`.execute(db);
   return rows;
 }
 
-/** Ends runs that killed `maxClaims` workers, with an error that says so. Returns their ids. */
+/** Ends runs that killed `maxDeaths` workers, with an error that says so. Returns their ids. */
 export async function failAbandoned(
   db: Db,
-  options: { maxClaims: number; limit: number; error: string },
+  options: { maxDeaths: number; limit: number; error: string },
 ): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     UPDATE runs SET
-      status = 'error', finished_at = now(), claim_expires_at = NULL,
+      status = 'error', finished_at = now(), claim_expires_at = NULL, deaths = deaths + 1,
       summary = ${options.error}, errors = ${JSON.stringify([options.error])}::jsonb
     WHERE id IN (
       SELECT id FROM runs
-      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now() AND epoch >= ${options.maxClaims}
+      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now()
+        AND deaths + 1 >= ${options.maxDeaths}
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
     RETURNING id`.execute(db);
@@ -185,7 +205,7 @@ export async function takeOverdue(
       ORDER BY dispatched_at
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, kind, agent_name AS "agentName", dispatch`.execute(db);
+    RETURNING id, kind, agent_name AS "agentName", dispatch, ${route} AS host`.execute(db);
   return rows;
 }
 
@@ -196,6 +216,6 @@ export async function nextDispatch(db: Db, ids: string[]): Promise<Dispatch[]> {
     .set({ dispatch: sql<number>`dispatch + 1` })
     .where('id', '=', sql<string>`any(${ids}::uuid[])`)
     .where('status', '=', 'queued')
-    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch'])
+    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch', route.as('host')])
     .execute();
 }

@@ -49,7 +49,7 @@ export const continuationSchema = z
         sessionId: z.uuid(),
         createdAt: timestamp,
         branch: z.string(),
-        commit: z.string(),
+        commit: z.string().nullable(),
         head: z.string().nullable(),
         headBranch: z.string().nullable(),
         operation: z.string().nullable(),

@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Deps } from '../../deps.ts';
+import { enqueueSessionRuns } from '../../jobs/submit.ts';
 import { beat } from '../../services/sessions/beat.ts';
 import { claimPending } from '../../services/sessions/claim.ts';
 import { continuationInput } from '../../services/sessions/continuation.ts';
@@ -190,13 +191,18 @@ export function sessionRoutes(deps: Deps) {
     .openapi(finish, async (c) => {
       const { id } = c.req.valid('param');
       assertSession(c.get('principal'), id);
-      return c.json(toSessionView(await finishSession(db, id, c.req.valid('json'))), 200);
+      return c.json(
+        toSessionView(await finishSession(db, sessionSettings, id, c.req.valid('json'))),
+        200,
+      );
     })
     .openapi(interrupt, async (c) => {
       const { id } = c.req.valid('param');
       assertSession(c.get('principal'), id, { orOperator: true });
       const { reason } = c.req.valid('json');
-      return c.json(toSessionView(await interruptSession(db, id, reason)), 200);
+      const { session, runs } = await interruptSession(db, id, reason);
+      enqueueSessionRuns(deps, runs);
+      return c.json(toSessionView(session), 200);
     })
     .openapi(continuation, async (c) => {
       const session = await getSession(db, c.req.valid('param').id);

@@ -1,7 +1,7 @@
 import type { SessionStatus } from '../../db/schema.ts';
 import type { Reasoning } from '../checkpoints/reasoning.ts';
 import type { DiffStat } from '../git/diff.ts';
-import { plural } from '../heartbeat/plural.ts';
+import { plural } from '../plural.ts';
 import { fitSections } from './prompt-sections.ts';
 import type { Section } from './prompt-sections.ts';
 import { byteLength, code, item, line, PROMPT_BEGIN, PROMPT_END, quote } from './prompt-text.ts';
@@ -36,7 +36,8 @@ export type SavedWork = {
   createdAt: string;
   /** The checkpoint branch. */
   branch: string;
-  commit: string;
+  /** Null: the reasoning alone was saved. */
+  commit: string | null;
   /** What HEAD was at; null before the first commit. */
   head: string | null;
   /** Null: HEAD was detached. */
@@ -84,7 +85,7 @@ export function continuationPrompt(
   }
   const top = [PROMPT_BEGIN, heading(input), opening(input), whereabouts(input)].join('\n\n');
   const bottom = `${closing(input)}\n\n${PROMPT_END}\n`;
-  const rest = maxBytes - byteLength(top) - byteLength(bottom) - 4;
+  const rest = maxBytes - byteLength(top) - byteLength(bottom) - 2;
   return [top, ...fitSections(sectionsOf(input), rest), bottom].join('\n\n');
 }
 
@@ -141,12 +142,14 @@ function saved({ earlier, checkpoint, restored }: ContinuationInput): string {
   const which = `checkpoint ${checkpoint.number} of attempt ${checkpoint.attempt}`;
   const later = earlier.filter(({ attempt }) => attempt > checkpoint.attempt).length;
   return [
-    `The work is saved in ${which}${later > 0 ? '; later attempts saved nothing' : ''}.`,
+    checkpoint.commit === null
+      ? `Of the work, only the reasoning is saved, in ${which}: its files are where that attempt left them, if they are still there.`
+      : `The work is saved in ${which}${later > 0 ? '; later attempts saved nothing' : ''}.`,
     ...(checkpoint.late ? ['It came in late, after that attempt had ended.'] : []),
     ...(checkpoint.reasoning
       ? []
       : ['No reasoning was saved with it: what was done is in the diff.']),
-    restoration(checkpoint, restored),
+    ...(checkpoint.commit === null ? [] : [restoration(checkpoint, restored)]),
   ].join(' ');
 }
 
@@ -189,8 +192,11 @@ function whereabouts(input: ContinuationInput): string {
     ['Issue', current.issueUrl && `<${line(current.issueUrl, 300)}>`],
     ['Your worktree', worktree && code(worktree, 400)],
     ['Worktree of the last attempt', lastWorktree && code(lastWorktree, 400)],
-    ['Branch', checkpoint ? headOf(checkpoint) : current.branch && code(current.branch, 255)],
-    ['Checkpoint', checkpoint && placeOf(checkpoint)],
+    [
+      'Branch',
+      checkpoint?.commit ? headOf(checkpoint) : current.branch && code(current.branch, 255),
+    ],
+    ['Checkpoint', checkpoint?.commit ? placeOf(checkpoint, checkpoint.commit) : null],
     ['Under way', checkpoint?.operation ? underWay(checkpoint.operation, restored) : null],
   ];
   const shown = rows.flatMap(([name, value]) => (value ? [`- ${name}: ${value}`] : []));
@@ -204,8 +210,8 @@ function headOf({ head, headBranch }: SavedWork): string {
     : `${code(headBranch, 255)} ${base}`;
 }
 
-function placeOf(checkpoint: SavedWork): string {
-  const { commit, branch, durability, createdAt, trigger } = checkpoint;
+function placeOf(checkpoint: SavedWork, commit: string): string {
+  const { branch, durability, createdAt, trigger } = checkpoint;
   const cause = `${minuteOf(createdAt)}, ${line(trigger, 60)}`;
   return `${code(commit, 64)} on ${code(branch, 255)}, ${DURABILITY[durability]} (${cause})`;
 }
@@ -314,7 +320,9 @@ function closing(input: ContinuationInput): string {
   const { checkpoint, restored } = input;
   const calls = (checkpoint?.reasoning?.pendingToolCalls ?? []).length;
   const steps = [
-    ...(checkpoint && !isRestored(restored) ? ['Get the saved work, as told at the top.'] : []),
+    ...(checkpoint?.commit && !isRestored(restored)
+      ? ['Get the saved work, as told at the top.']
+      : []),
     'Look at the state of the worktree (`git status`, `git diff`), and compare it with what is said above.',
     ...(calls > 0 ? ['Find out what each call of unknown outcome did.'] : []),
     'Go on with the next step, then with what remains. What is done stays done.',

@@ -1,4 +1,4 @@
-import { plural } from '../heartbeat/plural.ts';
+import { plural } from '../plural.ts';
 import { byteLength, firstBytes, lastBytes } from './prompt-text.ts';
 
 /** A part of a prompt that may be cut. Sections come in the order in which they are shown. */
@@ -24,7 +24,7 @@ export function fitSections(sections: readonly Section[], budget: number): strin
   const order = sections.map((_, n) => n);
   order.sort((a, b) => (sections[a]?.priority ?? 0) - (sections[b]?.priority ?? 0));
   let room = budget - 2 * sections.length;
-  const limits = [floorOf, () => budget / 8, () => Infinity];
+  const limits = [floorOf, () => Math.floor(budget / 8), () => Infinity];
   for (const limit of limits) {
     for (const n of order) {
       const section = sections[n];

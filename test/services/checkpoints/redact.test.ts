@@ -225,7 +225,7 @@ describe('a reasoning state', () => {
     const planted = { nextStep: `use ${GITHUB}` };
     const [stopped, next] = await Promise.allSettled([
       redactReasoning(planted, AbortSignal.abort()),
-      redactReasoning(planted),
+      redactReasoning({ done: ['first'], ...planted }),
     ]);
     expect(stopped).toMatchObject({
       status: 'rejected',
@@ -233,7 +233,7 @@ describe('a reasoning state', () => {
     });
     expect(next).toMatchObject({
       status: 'fulfilled',
-      value: { reasoning: { nextStep: 'use [redacted: github]' } },
+      value: { reasoning: { done: ['first'], nextStep: 'use [redacted: github]' } },
     });
   });
 });

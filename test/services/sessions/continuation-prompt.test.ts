@@ -289,6 +289,30 @@ describe('the continuation prompt', () => {
     },
   );
 
+  it('uses its budget to the last byte', () => {
+    const { input } = golden['long-lists-cut']!;
+    const whole = continuationPrompt(input, 1024 * 1024);
+    const size = Buffer.byteLength(whole);
+    expect(continuationPrompt(input, size)).toBe(whole);
+    const cut = continuationPrompt(input, size - 1);
+    expect(Buffer.byteLength(cut)).toBeLessThan(size);
+    expect(cut).toMatch(/^> \[… \d+ more bytes\]$/m);
+  });
+
+  it.each(['', 'x', 'xx', 'xxx'])('cuts between characters: %j', (shift) => {
+    const text = shift + '😀'.repeat(5000);
+    const prompt = continuationPrompt(
+      {
+        current: current({ objective: text }),
+        earlier: [attempt(1, { note: text, endReason: text })],
+        checkpoint: checkpoint({ reasoning: { done: [text], transcriptTail: text } }),
+        restored: ok,
+      },
+      MIN_PROMPT_BYTES,
+    );
+    expect(prompt).not.toContain('�');
+  });
+
   it('refuses a budget below its minimum', () => {
     expect(() => continuationPrompt(golden['one-attempt']!.input, MIN_PROMPT_BYTES - 1)).toThrow(
       RangeError,

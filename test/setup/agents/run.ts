@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { DEFIB } from '../../../src/cli/frame/self.ts';
 import { type ModelServer, startModelServer } from '../models/server.ts';
 import { claudeCode } from './claude-code.ts';
 import { codex } from './codex.ts';
@@ -32,7 +32,7 @@ export async function startStage(): Promise<Stage> {
   const root = await mkdtemp(join(tmpdir(), 'defib-agent-'));
   const [home, bin] = [join(root, 'home'), join(root, 'bin')];
   await Promise.all([mkdir(home), mkdir(bin)]);
-  await writeFile(join(bin, 'defib'), DEFIB);
+  await writeFile(join(bin, 'defib'), DEFIB_COMMAND);
   await chmod(join(bin, 'defib'), 0o755);
   const model = await startModelServer();
   const place = (worktree: string): Place => ({ home, worktree, modelUrl: model.url });
@@ -56,10 +56,8 @@ export async function startStage(): Promise<Stage> {
 }
 
 /** The command as a user has it, run from the sources. */
-const DEFIB = `#!/bin/sh
-command=$1
-shift
-exec '${process.execPath}' '${fileURLToPath(new URL('../../../src/cli', import.meta.url))}'/"$command".ts "$@"
+const DEFIB_COMMAND = `#!/bin/sh
+exec '${process.execPath}' '${DEFIB}' "$@"
 `;
 
 export type Finished = { code: number | null; output: string };
