@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Db } from '../db/connect.ts';
+import { purgeClaims } from '../db/queries/claim-retention.ts';
 import { purgeRuns } from '../db/queries/runs.ts';
 import type { Log } from '../log.ts';
 import { defineJob } from './define.ts';
@@ -30,15 +31,17 @@ export const housekeepingJob = defineJob({
   schema: z.object({}),
   concurrency: 1,
   run: async (deps: HousekeepingDeps, _data, signal) => {
+    const before = new Date(Date.now() - deps.runRetentionDays * DAY_MS);
     const runs = await inBatches(signal, () =>
-      purgeRuns(deps.db, {
-        kind: 'heartbeat',
-        acceptedBefore: new Date(Date.now() - deps.runRetentionDays * DAY_MS),
-        limit: BATCH,
-      }),
+      purgeRuns(deps.db, { kind: 'heartbeat', acceptedBefore: before, limit: BATCH }),
+    );
+    const claims = await inBatches(signal, () =>
+      purgeClaims(deps.db, { releasedBefore: before, limit: BATCH }),
     );
     const jobs = deps.queues.backend.cleansByHand ? await cleanQueues(deps.queues, signal) : 0;
-    if (runs + jobs > 0) deps.log.info({ runs, jobs }, 'removed what was past its retention');
+    if (runs + claims + jobs > 0) {
+      deps.log.info({ runs, claims, jobs }, 'removed what was past its retention');
+    }
   },
 });
 
