@@ -1,5 +1,5 @@
-import { hostname } from 'node:os';
-import { resolve } from 'node:path';
+import { homedir, hostname } from 'node:os';
+import { delimiter, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 
 /**
@@ -36,6 +36,35 @@ const url = (schemes: string[]) =>
 
 const label = (fallback: string) => z.string().min(1).max(50).default(fallback);
 
+const list = (separator: string) =>
+  z.string().transform((text) =>
+    text
+      .split(separator)
+      .map((part) => part.trim())
+      .filter((part) => part !== ''),
+  );
+
+const flag = z.enum(['true', 'false'], 'must be true or false').default('false');
+
+const credentials = z.array(
+  z.strictObject({
+    host: z.string().min(1),
+    username: z.string().min(1).optional(),
+    password: z.string().min(1).optional(),
+    sshCommand: z.string().min(1).optional(),
+  }),
+);
+
+const json = <T extends z.ZodType>(schema: T, shape: string) =>
+  z.string().transform((text, context): z.output<T> => {
+    try {
+      return schema.parse(JSON.parse(text));
+    } catch {
+      context.addIssue({ code: 'custom', message: `must be JSON of the form ${shape}` });
+      return z.NEVER;
+    }
+  });
+
 const environment = z.object({
   NODE_ENV: z.string().default('production'),
   PORT: integer(0, 65_535, 4700),
@@ -68,6 +97,28 @@ const environment = z.object({
   DEFIB_LABEL_READY: label('status/ready'),
   DEFIB_LABEL_DONE: label('status/done'),
   DEFIB_LABEL_AGENT_PREFIX: label('agent/'),
+  DEFIB_HOSTNAME: z.string().min(1).max(255).optional(),
+  DEFIB_WORKTREE_ROOTS: list(delimiter)
+    .refine(
+      (roots) => roots.every(isAbsolute),
+      `must be absolute paths separated by "${delimiter}"`,
+    )
+    .optional(),
+  DEFIB_CHECKPOINT_REMOTE: z.string().min(1).default('none'),
+  DEFIB_CHECKPOINT_RETENTION_DAYS: integer(1, 3650, 14),
+  DEFIB_MAX_BUNDLE_MB: integer(1, 4096, 256),
+  DEFIB_GIT_HOSTS: list(',').default(['github.com']),
+  DEFIB_GIT_ALLOW_HTTP: flag,
+  DEFIB_GIT_CREDENTIALS: json(
+    credentials,
+    '[{"host": "github.com", "username": "…", "password": "…"}]',
+  ).default([]),
+  DEFIB_SPAWN_LIMIT: integer(1, 1000, 8),
+  DEFIB_WEBHOOK_SECRET: z
+    .string()
+    .regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, 'must be whsec_ and at least 24 bytes in base64')
+    .optional(),
+  DEFIB_WEBHOOK_ALLOW_PRIVATE: flag,
   GITHUB_TOKEN: z.string().min(1).optional(),
   GITHUB_APP_ID: z.string().regex(/^\d+$/, 'must be the numeric id of the GitHub App').optional(),
   GITHUB_APP_PRIVATE_KEY: z.string().min(1).optional(),
@@ -126,6 +177,14 @@ function gitHubAuth(env: z.infer<typeof environment>): GitHubAuth {
   return { kind: 'none' };
 }
 
+/** The token for GitHub serves its repositories too, unless they have credentials of their own. */
+function gitCredentials(env: z.infer<typeof environment>) {
+  const own = env.DEFIB_GIT_CREDENTIALS;
+  const host = 'github.com';
+  if (!env.GITHUB_TOKEN || own.some((entry) => entry.host === host)) return own;
+  return [...own, { host, username: 'x-access-token', password: env.GITHUB_TOKEN }];
+}
+
 export type Config = ReturnType<typeof build>;
 
 function build(env: z.infer<typeof environment>) {
@@ -147,7 +206,23 @@ function build(env: z.infer<typeof environment>) {
     drainMs: env.DEFIB_DRAIN_SECONDS * 1000,
     runRetentionDays: env.DEFIB_RUN_RETENTION_DAYS,
     heartbeatSeconds: env.DEFIB_HEARTBEAT_SECONDS,
-    hostname: hostname(),
+    hostname: env.DEFIB_HOSTNAME ?? hostname(),
+    checkpoints: {
+      // On one's own machine every repository of one's own may be checkpointed; a server that
+      // others use is told which.
+      roots: env.DEFIB_WORKTREE_ROOTS ?? (env.DATABASE_URL ? [] : [homedir()]),
+      remote: env.DEFIB_CHECKPOINT_REMOTE,
+      retentionDays: env.DEFIB_CHECKPOINT_RETENTION_DAYS,
+      maxBundleBytes: env.DEFIB_MAX_BUNDLE_MB * 1024 * 1024,
+      gitHosts: env.DEFIB_GIT_HOSTS,
+      allowHttp: env.DEFIB_GIT_ALLOW_HTTP === 'true',
+      credentials: gitCredentials(env),
+    },
+    spawn: {
+      limit: env.DEFIB_SPAWN_LIMIT,
+      webhookSecret: env.DEFIB_WEBHOOK_SECRET,
+      webhookAllowPrivate: env.DEFIB_WEBHOOK_ALLOW_PRIVATE === 'true',
+    },
     sync: { freshnessSeconds: env.DEFIB_SYNC_FRESHNESS_SECONDS },
     reconcile: {
       graceSeconds: env.DEFIB_CLAIM_GRACE_SECONDS,

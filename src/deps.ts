@@ -96,7 +96,10 @@ export async function openDeps(config: Config, log: Log, databaseUrl: string): P
     queues,
     waiters,
     wakeups,
-    sessionSettings: defaultSessionSettings,
+    sessionSettings: {
+      ...defaultSessionSettings,
+      checkpointRetentionDays: config.checkpoints.retentionDays,
+    },
     close,
   };
 }

@@ -5,6 +5,7 @@ import { startWorkers, type Workers } from './jobs/workers.ts';
 import type { Log } from './log.ts';
 import type { Running } from './process.ts';
 import { openHeartbeatDeps } from './services/heartbeat/deps.ts';
+import { openResumeDeps } from './services/resume/deps.ts';
 import { createClaims } from './services/runs/claims.ts';
 
 /** Together these bound how late the run of a dead worker goes on. */
@@ -34,8 +35,10 @@ export async function start(options: {
   const deps = await openDeps(config, log, options.databaseUrl);
   let workers: Workers | undefined;
   try {
-    workers = options.worker ? openWorkers(deps, options.timings ?? TIMINGS) : undefined;
-    const http = options.web ? await startHttp(deps) : undefined;
+    let http: HttpServer | undefined;
+    const url = () => config.publicUrl ?? http?.url ?? `http://127.0.0.1:${config.port}`;
+    workers = options.worker ? await openWorkers(deps, options.timings ?? TIMINGS, url) : undefined;
+    http = options.web ? await startHttp(deps) : undefined;
     return { deps, http, stop: () => stop(deps, http, workers) };
   } catch (error) {
     // Workers hold connections, and closing the pools would wait for them.
@@ -56,7 +59,8 @@ async function stop(
   await deps.close();
 }
 
-function openWorkers(deps: Deps, timings: Timings): Workers {
+/** @param url where agents that are started here find the API */
+async function openWorkers(deps: Deps, timings: Timings, url: () => string): Promise<Workers> {
   const { config, log, db, queues, wakeups } = deps;
   const claims = createClaims({
     db,
@@ -66,6 +70,7 @@ function openWorkers(deps: Deps, timings: Timings): Workers {
     onError: (error) => log.warn({ err: error }, 'claims not renewed'),
   });
   const heartbeat = openHeartbeatDeps({ config, db, log, instance: deps.instance });
+  const sessionWork = await openResumeDeps({ config, db, log, url });
   const workers = startWorkers({
     deps: {
       db,
@@ -74,10 +79,12 @@ function openWorkers(deps: Deps, timings: Timings): Workers {
       wakeups,
       claims,
       heartbeat,
+      sessionWork,
       runRetentionDays: config.runRetentionDays,
       sessionSettings: deps.sessionSettings,
     },
     log,
+    host: config.hostname,
     concurrency: config.workerConcurrency,
     sweepMs: timings.sweepMs,
   });

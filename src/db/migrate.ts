@@ -8,6 +8,7 @@ import { type Db, openDb, openPool } from './connect.ts';
 import * as agentsTokensRuns from './migrations/0001_agents_tokens_runs.ts';
 import * as repositoriesAndIssues from './migrations/0002_repositories_and_issues.ts';
 import * as sessions from './migrations/0003_sessions.ts';
+import * as checkpoints from './migrations/0004_checkpoints.ts';
 import * as runDeaths from './migrations/0005_run_deaths.ts';
 
 /**
@@ -18,6 +19,7 @@ const migrations: Record<string, Migration> = {
   '0001_agents_tokens_runs': agentsTokensRuns,
   '0002_repositories_and_issues': repositoriesAndIssues,
   '0003_sessions': sessions,
+  '0004_checkpoints': checkpoints,
   '0005_run_deaths': runDeaths,
 };
 

@@ -14,6 +14,46 @@ CREATE TABLE agents (
   updated_at timestamp with time zone NOT NULL DEFAULT now()
 );
 
+CREATE TABLE bundle_chunks (
+  bundle_id uuid NOT NULL,
+  "position" integer NOT NULL,
+  data bytea NOT NULL
+);
+
+CREATE TABLE bundles (
+  id uuid NOT NULL,
+  session_id uuid NOT NULL,
+  bytes bigint NOT NULL,
+  prerequisites jsonb NOT NULL DEFAULT '[]'::jsonb,
+  created_at timestamp with time zone NOT NULL DEFAULT now()
+);
+
+CREATE TABLE checkpoints (
+  id uuid NOT NULL,
+  session_id uuid NOT NULL,
+  number integer NOT NULL,
+  run_id uuid NOT NULL,
+  trigger text NOT NULL,
+  turn integer,
+  head text,
+  head_branch text,
+  commit text,
+  tree text,
+  operation text,
+  base_url text,
+  durability text NOT NULL,
+  files_changed integer,
+  changes jsonb,
+  diff bytea,
+  reasoning jsonb,
+  not_captured jsonb NOT NULL DEFAULT '[]'::jsonb,
+  warnings jsonb NOT NULL DEFAULT '[]'::jsonb,
+  bundle_id uuid,
+  late boolean NOT NULL DEFAULT false,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  pruned_at timestamp with time zone
+);
+
 CREATE TABLE issue_claims (
   id uuid NOT NULL,
   issue_id uuid NOT NULL,
@@ -102,6 +142,8 @@ CREATE TABLE runs (
   claim_expires_at timestamp with time zone,
   dispatch integer NOT NULL DEFAULT 1,
   dispatched_at timestamp with time zone NOT NULL DEFAULT now(),
+  host text,
+  error_code text,
   deaths integer NOT NULL DEFAULT 0
 );
 
@@ -137,7 +179,18 @@ CREATE TABLE sessions (
   end_reason text,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   started_at timestamp with time zone,
-  ended_at timestamp with time zone
+  ended_at timestamp with time zone,
+  local_commit text,
+  remote_url text,
+  remote_commit text,
+  prune_at timestamp with time zone,
+  spawner text NOT NULL DEFAULT 'pull'::text,
+  restored jsonb,
+  ready_at timestamp with time zone,
+  spawn_run_id uuid,
+  spawn_tries integer NOT NULL DEFAULT 0,
+  spawn_at timestamp with time zone,
+  spawn_error text
 );
 
 CREATE TABLE tokens (
@@ -152,10 +205,25 @@ CREATE TABLE tokens (
   last_used_at timestamp with time zone
 );
 
+CREATE TABLE worker_hosts (
+  host text NOT NULL,
+  seen_at timestamp with time zone NOT NULL DEFAULT now()
+);
+
 ALTER TABLE agent_repos ADD CONSTRAINT agent_repos_pkey PRIMARY KEY (agent_id, repo_id);
 ALTER TABLE agent_repos ADD CONSTRAINT agent_repos_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;
 ALTER TABLE agent_repos ADD CONSTRAINT agent_repos_repo_id_fkey FOREIGN KEY (repo_id) REFERENCES repos(id) ON DELETE CASCADE;
 ALTER TABLE agents ADD CONSTRAINT agents_pkey PRIMARY KEY (id);
+ALTER TABLE bundle_chunks ADD CONSTRAINT bundle_chunks_pkey PRIMARY KEY (bundle_id, "position");
+ALTER TABLE bundle_chunks ADD CONSTRAINT bundle_chunks_bundle_id_fkey FOREIGN KEY (bundle_id) REFERENCES bundles(id) ON DELETE CASCADE;
+ALTER TABLE bundles ADD CONSTRAINT bundles_pkey PRIMARY KEY (id);
+ALTER TABLE bundles ADD CONSTRAINT bundles_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id) ON DELETE CASCADE;
+ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_run_id_key UNIQUE (run_id);
+ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_session_id_number_key UNIQUE (session_id, number);
+ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (id);
+ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_bundle_id_fkey FOREIGN KEY (bundle_id) REFERENCES bundles(id) ON DELETE SET NULL;
+ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id) ON DELETE CASCADE;
+ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_durability_check CHECK ((durability = ANY (ARRAY['local'::text, 'stored'::text, 'pushed'::text])));
 ALTER TABLE issue_claims ADD CONSTRAINT issue_claims_pkey PRIMARY KEY (id);
 ALTER TABLE issue_claims ADD CONSTRAINT issue_claims_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;
 ALTER TABLE issue_claims ADD CONSTRAINT issue_claims_issue_id_fkey FOREIGN KEY (issue_id) REFERENCES issues(id) ON DELETE CASCADE;
@@ -181,8 +249,10 @@ ALTER TABLE runs ADD CONSTRAINT runs_kind_check CHECK ((kind = ANY (ARRAY['heart
 ALTER TABLE runs ADD CONSTRAINT runs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'ok'::text, 'warning'::text, 'error'::text])));
 ALTER TABLE sessions ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 ALTER TABLE sessions ADD CONSTRAINT sessions_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;
+ALTER TABLE sessions ADD CONSTRAINT sessions_latest_checkpoint_id_fkey FOREIGN KEY (latest_checkpoint_id) REFERENCES checkpoints(id) ON DELETE SET NULL;
 ALTER TABLE sessions ADD CONSTRAINT sessions_resumed_from_fkey FOREIGN KEY (resumed_from) REFERENCES sessions(id) ON DELETE SET NULL;
 ALTER TABLE sessions ADD CONSTRAINT sessions_check CHECK (((status = ANY (ARRAY['pending'::text, 'starting'::text, 'running'::text])) = (ended_at IS NULL)));
+ALTER TABLE sessions ADD CONSTRAINT sessions_spawner_check CHECK ((spawner = ANY (ARRAY['pull'::text, 'command'::text, 'webhook'::text])));
 ALTER TABLE sessions ADD CONSTRAINT sessions_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'starting'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text, 'timed_out'::text, 'interrupted'::text])));
 ALTER TABLE tokens ADD CONSTRAINT tokens_hash_key UNIQUE (hash);
 ALTER TABLE tokens ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
@@ -191,9 +261,12 @@ ALTER TABLE tokens ADD CONSTRAINT tokens_session_id_fkey FOREIGN KEY (session_id
 ALTER TABLE tokens ADD CONSTRAINT tokens_check CHECK (((scope = 'operator'::text) = (agent_id IS NULL)));
 ALTER TABLE tokens ADD CONSTRAINT tokens_check1 CHECK (((scope = 'session'::text) = (session_id IS NOT NULL)));
 ALTER TABLE tokens ADD CONSTRAINT tokens_scope_check CHECK ((scope = ANY (ARRAY['operator'::text, 'agent'::text, 'session'::text])));
+ALTER TABLE worker_hosts ADD CONSTRAINT worker_hosts_pkey PRIMARY KEY (host);
 
 CREATE INDEX agent_repos_repo_id_idx ON public.agent_repos USING btree (repo_id);
 CREATE UNIQUE INDEX agents_name_key ON public.agents USING btree (lower(name));
+CREATE INDEX bundles_session_id_idx ON public.bundles USING btree (session_id);
+CREATE INDEX checkpoints_bundle_id_idx ON public.checkpoints USING btree (bundle_id) WHERE (bundle_id IS NOT NULL);
 CREATE INDEX issue_claims_issue_id_idx ON public.issue_claims USING btree (issue_id);
 CREATE UNIQUE INDEX issue_claims_open_key ON public.issue_claims USING btree (issue_id) WHERE (released_at IS NULL);
 CREATE INDEX issue_claims_session_id_idx ON public.issue_claims USING btree (session_id) WHERE (released_at IS NULL);
@@ -204,12 +277,16 @@ CREATE UNIQUE INDEX repos_name_key ON public.repos USING btree (forge, lower(own
 CREATE INDEX runs_agent_id_idx ON public.runs USING btree (agent_id, id DESC);
 CREATE UNIQUE INDEX runs_idempotency_key ON public.runs USING btree (agent_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE INDEX runs_live_idx ON public.runs USING btree (dispatched_at) WHERE (finished_at IS NULL);
+CREATE INDEX runs_session_id_idx ON public.runs USING btree (session_id) WHERE (session_id IS NOT NULL);
 CREATE INDEX sessions_agent_id_idx ON public.sessions USING btree (agent_id, id DESC);
 CREATE INDEX sessions_due_at_idx ON public.sessions USING btree (due_at) WHERE (ended_at IS NULL);
+CREATE INDEX sessions_latest_checkpoint_id_idx ON public.sessions USING btree (latest_checkpoint_id) WHERE (latest_checkpoint_id IS NOT NULL);
 CREATE UNIQUE INDEX sessions_live_issue_key ON public.sessions USING btree (lower(issue_url)) WHERE ((ended_at IS NULL) AND (issue_url IS NOT NULL));
 CREATE INDEX sessions_pending_idx ON public.sessions USING btree (agent_id, id) WHERE (status = 'pending'::text);
+CREATE INDEX sessions_prune_at_idx ON public.sessions USING btree (prune_at) WHERE (prune_at IS NOT NULL);
 CREATE INDEX sessions_resume_at_idx ON public.sessions USING btree (resume_at) WHERE (resume_at IS NOT NULL);
 CREATE UNIQUE INDEX sessions_resumed_from_key ON public.sessions USING btree (resumed_from);
 CREATE INDEX sessions_root_id_idx ON public.sessions USING btree (root_id);
+CREATE INDEX sessions_spawn_at_idx ON public.sessions USING btree (spawn_at) WHERE (status = 'pending'::text);
 CREATE INDEX tokens_agent_id_idx ON public.tokens USING btree (agent_id);
 CREATE INDEX tokens_session_id_idx ON public.tokens USING btree (session_id);

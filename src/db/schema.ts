@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../errors.ts';
 import type { ColumnType, Generated, Insertable, Selectable, Updateable } from 'kysely';
 
 /**
@@ -14,12 +15,25 @@ export type Database = {
   agent_repos: AgentReposTable;
   issues: IssuesTable;
   issue_claims: IssueClaimsTable;
+  checkpoints: CheckpointsTable;
+  bundles: BundlesTable;
+  bundle_chunks: BundleChunksTable;
+  worker_hosts: WorkerHostsTable;
 };
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
 type GeneratedTimestamp = ColumnType<Date, Date | string | undefined, Date | string>;
 type Json<T> = ColumnType<T, string, string>;
 type GeneratedJson<T> = ColumnType<T, string | undefined, string>;
+
+/** How a resumed session gets its agent. Set by operators only: `command` runs on a worker's host. */
+export type SpawnerPolicy =
+  /** The session waits until an agent claims it. */
+  | { type: 'pull' }
+  /** A program and its arguments, started on the worktree's host. */
+  | { type: 'command'; command: string[] }
+  /** A signed POST to an orchestrator. */
+  | { type: 'webhook'; url: string };
 
 /** What an operator may set for an agent. Absent fields fall back to the server's settings. */
 export type AgentPolicy = {
@@ -35,6 +49,12 @@ export type AgentPolicy = {
   resumeBudget?: number;
   /** Seconds before the first resume; each further one waits twice as long. */
   resumeBackoffSeconds?: number;
+  /** How resumed sessions get their agent. Default: `pull`. */
+  spawner?: SpawnerPolicy;
+  /** Where checkpoint branches are pushed: the name of a remote of the worktree, a URL, or `none`. */
+  checkpointRemote?: string;
+  /** Days that checkpoints of failed and cancelled sessions are kept. */
+  checkpointRetentionDays?: number;
 };
 
 export type AgentsTable = {
@@ -77,6 +97,54 @@ export type Directive = {
 /** What the agent said in its heartbeat. */
 export type HeartbeatInput = { sessionId?: string; turn?: number; note?: string };
 
+/** As `services/checkpoints/reasoning.ts` lets it in, redacted. */
+export type Reasoning = {
+  objective?: string | undefined;
+  approach?: string | undefined;
+  decisions?: { what: string; why?: string | undefined }[] | undefined;
+  done?: string[] | undefined;
+  remaining?: string[] | undefined;
+  nextStep?: string | undefined;
+  openQuestions?: string[] | undefined;
+  pendingToolCalls?:
+    { tool: string; input?: unknown; startedAt?: string | undefined }[] | undefined;
+  transcriptTail?: string | undefined;
+};
+
+export type DiffStat = {
+  files: { path: string; insertions: number; deletions: number; binary: boolean }[];
+  insertions: number;
+  deletions: number;
+};
+
+/** What is uncommitted: HEAD to index, and index to worktree with untracked files. */
+export type ChangeSummary = { staged: DiffStat; unstaged: DiffStat };
+
+/** What a checkpoint is made of, beside the worktree. The reasoning is redacted. */
+export type CheckpointInput = {
+  trigger: string;
+  turn?: number;
+  reasoning?: Reasoning;
+  /** Set where the caller sent a bundle: nothing is captured then. */
+  upload?: BundleUpload;
+};
+
+export type BundleUpload = {
+  bundleId: string;
+  /** The checkpoint's commit, which the bundle's only ref points to. */
+  commit: string;
+  /** Where the commits that the bundle builds on can be fetched from. */
+  baseUrl?: string;
+  /** What the capture could not take, as the caller found it. */
+  notCaptured?: NotCaptured[];
+  warnings?: string[];
+};
+
+export type NotCaptured = { path: string; reason: string };
+
+/** What a run was asked to do; its kind tells which. */
+export type RunInput = HeartbeatInput & Partial<CheckpointInput>;
+
 export type RunsTable = {
   id: string;
   agent_id: string;
@@ -84,7 +152,7 @@ export type RunsTable = {
   kind: RunKind;
   session_id: string | null;
   status: ColumnType<RunStatus, RunStatus | undefined, RunStatus>;
-  input: GeneratedJson<HeartbeatInput>;
+  input: GeneratedJson<RunInput>;
   summary: Generated<string>;
   warnings: GeneratedJson<string[]>;
   errors: GeneratedJson<string[]>;
@@ -105,6 +173,10 @@ export type RunsTable = {
   /** How often the run was handed to the queue; part of the job's id. */
   dispatch: Generated<number>;
   dispatched_at: GeneratedTimestamp;
+  /** The host that has what the run works on; null: any will do. */
+  host: string | null;
+  /** The stable code of the failure that ended the run. */
+  error_code: ColumnType<ErrorCode | null, ErrorCode | null | undefined, ErrorCode | null>;
 };
 export type Run = Selectable<RunsTable>;
 export type NewRun = Insertable<RunsTable>;
@@ -156,8 +228,82 @@ export type SessionsTable = {
   created_at: GeneratedTimestamp;
   started_at: Timestamp | null;
   ended_at: Timestamp | null;
+  /** Where our branch was left, in the worktree's repository; null: there is none. */
+  local_commit: string | null;
+  /** The same for the remote that it was pushed to. */
+  remote_url: string | null;
+  remote_commit: string | null;
+  /** From when on the checkpoints of this ended session are to be pruned; null: not, or done. */
+  prune_at: Timestamp | null;
+  spawner: Generated<SpawnerPolicy['type']>;
+  /** What became of the work that this session goes on from. */
+  restored: ColumnType<RestoreOutcome | null, string | null | undefined, string | null>;
+  /** When a pending session can be claimed. */
+  ready_at: Timestamp | null;
+  /** The run that started the agent of this session. */
+  spawn_run_id: string | null;
+  /** How often a run was made to bring this session to life. */
+  spawn_tries: Generated<number>;
+  /** When that is tried again if the session is not ready by then. */
+  spawn_at: Timestamp | null;
+  spawn_error: string | null;
 };
+
+/** Whether the work of the last attempt is in the new worktree; if not, why. */
+export type RestoreOutcome =
+  | { ok: true; worktree: string; checkpointId: string; warnings: string[] }
+  | { ok: false; reason: string };
 export type Session = Selectable<SessionsTable>;
+
+export type Durability = 'local' | 'stored' | 'pushed';
+
+export type CheckpointsTable = {
+  id: string;
+  session_id: string;
+  /** 1..n in its session. */
+  number: number;
+  run_id: string;
+  trigger: string;
+  turn: number | null;
+  /** Commit that HEAD stood at; null: no commits yet, or no worktree was captured. */
+  head: string | null;
+  head_branch: string | null;
+  /** The checkpoint's commit; null: the reasoning alone was saved. */
+  commit: string | null;
+  /** The fingerprint that a restore is checked against. */
+  tree: string | null;
+  /** What was under way: a merge, a rebase. */
+  operation: string | null;
+  /** Where the commits that the bundle builds on can be fetched from. */
+  base_url: string | null;
+  durability: Durability;
+  files_changed: number | null;
+  changes: ColumnType<ChangeSummary | null, string | null, string | null>;
+  /** The patch from HEAD to the worktree, cut off where it is long. */
+  diff: Buffer | null;
+  reasoning: ColumnType<Reasoning | null, string | null, string | null>;
+  not_captured: Json<NotCaptured[]>;
+  warnings: Json<string[]>;
+  bundle_id: string | null;
+  /** Came when a successor was at work already: kept beside it, not gone on from. */
+  late: Generated<boolean>;
+  created_at: GeneratedTimestamp;
+  /** When its branch and bundle were removed; the reasoning stays. */
+  pruned_at: Timestamp | null;
+};
+export type Checkpoint = Selectable<CheckpointsTable>;
+
+export type BundlesTable = {
+  id: string;
+  session_id: string;
+  bytes: ColumnType<number, number, number>;
+  /** Commits that the reader must have. */
+  prerequisites: Json<string[]>;
+  created_at: GeneratedTimestamp;
+};
+export type BundleChunksTable = { bundle_id: string; position: number; data: Buffer };
+
+export type WorkerHostsTable = { host: string; seen_at: GeneratedTimestamp };
 
 export type StepStatus = 'ok' | 'warning' | 'error' | 'skipped';
 

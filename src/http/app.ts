@@ -3,6 +3,7 @@ import { requestId } from 'hono/request-id';
 import type { Redis } from 'ioredis';
 import type { Deps } from '../deps.ts';
 import { AppError } from '../errors.ts';
+import { listWorkerHosts } from '../services/hosts.ts';
 import type { Pressure } from '../services/runs/pressure.ts';
 import type { Authenticate } from '../services/tokens/authenticate.ts';
 import { bearerAuth, operatorForBrowser } from './auth.ts';
@@ -17,6 +18,7 @@ import { pageHeaders } from './page-headers.ts';
 import { problem, toProblem } from './problem.ts';
 import { rateLimit } from './rate-limit.ts';
 import { agentRoutes } from './routes/agents.ts';
+import { checkpointRoutes, isUpload } from './routes/checkpoints.ts';
 import { heartbeatRoutes } from './routes/heartbeat.ts';
 import { repoRoutes } from './routes/repos.ts';
 import { runRoutes } from './routes/runs.ts';
@@ -60,7 +62,13 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
   app.use('/admin/*', pageHeaders, operatorForBrowser(authenticate));
   app.use('/admin/*', refuseOtherSites(deps.config.publicUrl));
   app.get('/admin/queues/', (c) => c.redirect('/admin/queues'));
-  app.route('/admin/queues', boardRoutes(deps.queues.all));
+  app.route(
+    '/admin/queues',
+    boardRoutes({
+      queues: deps.queues.all,
+      list: async () => deps.queues.withHosts(await listWorkerHosts(deps.db)),
+    }),
+  );
 
   app.use(
     '/api/*',
@@ -70,7 +78,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
       redis: options.rateLimitRedis,
       prefix: deps.config.queuePrefix,
     }),
-    limitBody(MAX_BODY_BYTES),
+    limitBody(MAX_BODY_BYTES, { except: isUpload }),
   );
   app.route('/api', heartbeatRoutes(deps, options.pressure));
   app.route('/api', agentRoutes(deps));
@@ -78,6 +86,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
   app.route('/api', tokenRoutes(deps));
   app.route('/api', runRoutes(deps));
   app.route('/api', sessionRoutes(deps));
+  app.route('/api', checkpointRoutes(deps, options.pressure));
   addDocs(app);
   return app;
 }

@@ -3,18 +3,32 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { HonoAdapter } from '@bull-board/hono';
 import { serveStatic } from '@hono/node-server/serve-static';
 import type { Queue } from 'bullmq';
-import type { Hono } from 'hono';
+import { Hono } from 'hono';
 
 const BASE_PATH = '/admin/queues';
 
-/** Bull Board, where operators watch the queues. Mounted behind the operators' sign-in. */
-export function boardRoutes(queues: Queue[]): Hono {
+const wrap = (queues: Queue[]) => queues.map((queue) => new BullMQAdapter(queue));
+
+/**
+ * Bull Board, where operators watch the queues. Mounted behind the operators' sign-in.
+ *
+ * @param options.list every queue that there is now: hosts, and their queues, come and go
+ */
+export function boardRoutes(options: { queues: Queue[]; list: () => Promise<Queue[]> }): Hono {
   const adapter = new HonoAdapter(serveStatic);
-  createBullBoard({
-    queues: queues.map((queue) => new BullMQAdapter(queue)),
+  const board = createBullBoard({
+    queues: wrap(options.queues),
     serverAdapter: adapter,
     options: { uiConfig: { boardTitle: 'Defib queues' } },
   });
   adapter.setBasePath(BASE_PATH);
-  return adapter.registerPlugin();
+  const routes = new Hono();
+  let shown = options.queues.length;
+  routes.use(async (_c, next) => {
+    const queues = await options.list();
+    if (queues.length !== shown) board.replaceQueues(wrap(queues));
+    shown = queues.length;
+    await next();
+  });
+  return routes.route('/', adapter.registerPlugin());
 }

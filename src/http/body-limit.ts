@@ -1,4 +1,4 @@
-import type { MiddlewareHandler } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
 import type { AppEnv } from './env.ts';
 import { tooLarge } from './problem.ts';
 import { hasBody } from './request.ts';
@@ -11,10 +11,14 @@ const DRAIN_FACTOR = 16;
  * server then reads it away, and the connection serves the caller's next request. A body of unknown
  * length is read whole before the handler runs; the answer to one that is too large waits for its
  * end, because a connection closed under a caller that still sends would take the answer with it.
+ * Requests that `except` names see to their limits themselves.
  */
-export function limitBody(maxBytes: number): MiddlewareHandler<AppEnv> {
+export function limitBody(
+  maxBytes: number,
+  options: { except: (c: Context<AppEnv>) => boolean },
+): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    if (!hasBody(c)) return next();
+    if (!hasBody(c) || options.except(c)) return next();
     if (c.req.header('transfer-encoding') === undefined) {
       if (Number(c.req.header('content-length')) > maxBytes) throw tooLarge();
       return next();

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { serveStatic } from '@hono/node-server/serve-static';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { html } from 'hono/html';
+import { version } from '../version.ts';
 import type { AppEnv } from './env.ts';
 import { pageHeaders } from './page-headers.ts';
 
@@ -17,7 +18,7 @@ export function addDocs(app: OpenAPIHono<AppEnv>): void {
     openapi: '3.1.0',
     info: {
       title: 'Defib',
-      version: '0.1.0',
+      version: version(),
       description:
         'Heartbeats, checkpoints and resume for coding agents. Errors are application/problem+json ' +
         '(RFC 9457) with a stable `code`.',
@@ -25,9 +26,16 @@ export function addDocs(app: OpenAPIHono<AppEnv>): void {
     },
     servers: [{ url: '/' }],
     // In the order in which /docs shows them.
-    tags: ['Heartbeat', 'Runs', 'Sessions', 'Agents', 'Repositories', 'Tokens', 'Operations'].map(
-      (name) => ({ name }),
-    ),
+    tags: [
+      'Heartbeat',
+      'Runs',
+      'Sessions',
+      'Checkpoints',
+      'Agents',
+      'Repositories',
+      'Tokens',
+      'Operations',
+    ].map((name) => ({ name })),
   });
   app.use('/docs', pageHeaders);
   app.get('/docs', (c) => c.html(page));

@@ -53,6 +53,8 @@ function openPostgresBackend(options: BackendOptions): QueueBackend {
     settings: { search_path: QUEUE_SCHEMA, synchronous_commit: 'off' },
     onError: options.onError,
   });
+  // Every queue and every worker listens for its errors: many by design, and no leak.
+  pool.setMaxListeners(0);
   // Count- and age-based retention run inside each completion: by count they deadlock under
   // load, and both make every job pay. The housekeeping job cleans instead.
   const keep = { removeOnComplete: false, removeOnFail: false };

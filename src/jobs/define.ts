@@ -8,6 +8,8 @@ export type JobDefinition<Data, Deps> = {
   /** The queue's name, which Bull Board shows. One queue per kind of job. */
   queue: string;
   schema: z.ZodType<Data>;
+  /** Served on a second queue too, which is for the workers of this host alone. */
+  perHost?: boolean;
   /** Of this many, per process, at once; absent: the configured worker concurrency. */
   concurrency?: number;
   run(deps: Deps, data: Data, signal: AbortSignal): Promise<void>;

@@ -47,7 +47,13 @@ export async function submitHeartbeat(
   const accepted = await deps.accept(request);
   if (accepted.created) {
     const { agentName } = request;
-    const dispatch = { id: accepted.runId, kind: 'heartbeat' as const, agentName, dispatch: 1 };
+    const dispatch = {
+      id: accepted.runId,
+      kind: 'heartbeat' as const,
+      agentName,
+      dispatch: 1,
+      host: null,
+    };
     void deps.queues.enqueueRun(dispatch, deps.origin).catch(deps.onEnqueueError);
   }
   return accepted;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Db } from '../db/connect.ts';
 import { purgeClaims } from '../db/queries/claim-retention.ts';
 import { purgeRuns } from '../db/queries/runs.ts';
+import { listHosts } from '../db/queries/worker-hosts.ts';
 import type { Log } from '../log.ts';
 import { defineJob } from './define.ts';
 import { HOUSEKEEPING_QUEUE, type Queues } from './queues.ts';
@@ -38,16 +39,16 @@ export const housekeepingJob = defineJob({
     const claims = await inBatches(signal, () =>
       purgeClaims(deps.db, { releasedBefore: before, limit: BATCH }),
     );
-    const jobs = deps.queues.backend.cleansByHand ? await cleanQueues(deps.queues, signal) : 0;
+    const jobs = deps.queues.backend.cleansByHand ? await cleanQueues(deps, signal) : 0;
     if (runs + claims + jobs > 0) {
       deps.log.info({ runs, claims, jobs }, 'removed what was past its retention');
     }
   },
 });
 
-async function cleanQueues(queues: Queues, signal: AbortSignal): Promise<number> {
+async function cleanQueues({ db, queues }: HousekeepingDeps, signal: AbortSignal): Promise<number> {
   let cleaned = 0;
-  for (const queue of queues.all) {
+  for (const queue of queues.withHosts(await listHosts(db))) {
     for (const state of ['completed', 'failed'] as const) {
       cleaned += await inBatches(
         signal,

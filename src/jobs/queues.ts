@@ -8,17 +8,25 @@ import type { QueueBackend } from './backend.ts';
 export type RunJobData = { runId: string; agentName: string; origin: string | null };
 
 /** Which queue serves which kind of run. */
-export const RUN_QUEUES = { heartbeat: 'heartbeat' } as const satisfies Partial<
-  Record<RunKind, string>
->;
+export const RUN_QUEUES = {
+  heartbeat: 'heartbeat',
+  checkpoint: 'sessions',
+  resume: 'sessions',
+  prune: 'sessions',
+} as const satisfies Record<RunKind, string>;
+
+/** The queue for work that only the workers of one host can do. */
+export const hostQueue = (queue: string, host: string): string => `${queue}@${host}`;
 
 export const HOUSEKEEPING_QUEUE = 'housekeeping';
 export const TIMEOUT_WATCH_QUEUE = 'timeout-watch';
 
 export type Queues = {
   backend: QueueBackend;
-  /** Every queue, for Bull Board, metrics and housekeeping. */
+  /** Every queue but those of hosts. */
   all: Queue[];
+  /** Every queue, with those of these hosts: for Bull Board, metrics and housekeeping. */
+  withHosts(hosts: string[]): Queue[];
   /** Hands a queued run to the workers. Doing it twice is harmless: the job's id is the same. */
   enqueueRun(dispatch: Dispatch, origin: string | null): Promise<void>;
   /** Whether the queue still holds this dispatch and will get to it. */
@@ -37,29 +45,45 @@ const PENDING = new Set(['waiting', 'delayed', 'prioritized', 'waiting-children'
 
 export function openQueues(backend: QueueBackend, onError: (error: Error) => void): Queues {
   const open = (name: string) => backend.openQueue(name).on('error', onError);
-  const runQueues = new Map(Object.entries(RUN_QUEUES).map(([kind, name]) => [kind, open(name)]));
-  const queueFor = (kind: RunKind): Queue => {
-    const found = runQueues.get(kind);
-    if (!found) throw new Error(`no queue serves runs of kind ${kind}`);
-    return found;
+  const runQueues = new Map<string, Queue>();
+  const runQueue = (name: string): Queue => {
+    const known = runQueues.get(name);
+    if (known) return known;
+    const opened = open(name);
+    runQueues.set(name, opened);
+    return opened;
   };
-  const all = [...runQueues.values(), open(HOUSEKEEPING_QUEUE), open(TIMEOUT_WATCH_QUEUE)];
+  // A host's queue is opened when the first work for it comes.
+  const queueFor = ({ kind, host }: Dispatch): Queue =>
+    runQueue(host === null ? RUN_QUEUES[kind] : hostQueue(RUN_QUEUES[kind], host));
+  const all = [
+    ...[...new Set(Object.values(RUN_QUEUES))].map((name) => runQueue(name)),
+    open(HOUSEKEEPING_QUEUE),
+    open(TIMEOUT_WATCH_QUEUE),
+  ];
 
   return {
     backend,
     all,
+    withHosts: (hosts) => [
+      ...all,
+      ...hosts.map((host) => runQueue(hostQueue(RUN_QUEUES.checkpoint, host))),
+    ],
     enqueueRun: async (dispatch, origin) => {
       const data: RunJobData = { runId: dispatch.id, agentName: dispatch.agentName, origin };
       const name = `${dispatch.kind} ${dispatch.agentName}`;
       // One by one: on PostgreSQL, BullMQ's bulk form creates two temporary tables a call.
-      const added = queueFor(dispatch.kind).add(name, data, { jobId: jobIdOf(dispatch) });
+      const added = queueFor(dispatch).add(name, data, { jobId: jobIdOf(dispatch) });
       await withTimeout(added, TIMEOUT_MS);
     },
     isPending: async (dispatch) => {
-      const state = queueFor(dispatch.kind).getJobState(jobIdOf(dispatch));
+      const state = queueFor(dispatch).getJobState(jobIdOf(dispatch));
       return PENDING.has(await withTimeout(state, TIMEOUT_MS));
     },
-    close: async () => void (await Promise.allSettled(all.map((queue) => queue.close()))),
+    close: async () => {
+      const opened = new Set([...all, ...runQueues.values()]);
+      await Promise.allSettled([...opened].map((queue) => queue.close()));
+    },
   };
 }
 

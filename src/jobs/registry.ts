@@ -1,13 +1,15 @@
 import type { JobDefinition } from './define.ts';
 import { type HeartbeatJobDeps, heartbeatJob } from './heartbeat.ts';
 import { type HousekeepingDeps, housekeepingJob } from './housekeeping.ts';
+import { type SessionWorkDeps, sessionWorkJob } from './session-work.ts';
 import { type TimeoutWatchDeps, timeoutWatchJob } from './timeout-watch.ts';
 
-export type JobDeps = HeartbeatJobDeps & HousekeepingDeps & TimeoutWatchDeps;
+export type JobDeps = HeartbeatJobDeps & HousekeepingDeps & TimeoutWatchDeps & SessionWorkDeps;
 
 /** A job whose payload is still to be checked against its schema. */
 export type RegisteredJob = {
   queue: string;
+  perHost: boolean;
   concurrency: number | undefined;
   run(deps: JobDeps, data: unknown, signal: AbortSignal): Promise<void>;
 };
@@ -15,6 +17,7 @@ export type RegisteredJob = {
 function register<Data>(definition: JobDefinition<Data, JobDeps>): RegisteredJob {
   return {
     queue: definition.queue,
+    perHost: definition.perHost ?? false,
     concurrency: definition.concurrency,
     run: (deps, data, signal) => definition.run(deps, definition.schema.parse(data), signal),
   };
@@ -23,6 +26,7 @@ function register<Data>(definition: JobDefinition<Data, JobDeps>): RegisteredJob
 /** Every job there is. A queue that no job serves, or two, is refused at start. */
 export const jobs: readonly RegisteredJob[] = [
   register(heartbeatJob),
+  register(sessionWorkJob),
   register(housekeepingJob),
   register(timeoutWatchJob),
 ];

@@ -7,7 +7,12 @@ import { defineJob } from './define.ts';
 import { type Queues, TIMEOUT_WATCH_QUEUE } from './queues.ts';
 import { ensureSchedule, type Schedule } from './schedule.ts';
 
-export type TimeoutWatchDeps = { db: Db; log: Log; sessionSettings: SessionSettings };
+export type TimeoutWatchDeps = {
+  db: Db;
+  log: Log;
+  queues: Queues;
+  sessionSettings: SessionSettings;
+};
 
 const BATCH = 200;
 const SCHEDULE: Schedule = {
@@ -21,8 +26,10 @@ export const timeoutWatchJob = defineJob({
   queue: TIMEOUT_WATCH_QUEUE,
   schema: z.object({}),
   concurrency: 1,
-  run: async ({ db, log, sessionSettings }: TimeoutWatchDeps) => {
-    await watchSessions({ db, log, settings: sessionSettings, batch: BATCH });
+  run: async ({ db, log, queues, sessionSettings }: TimeoutWatchDeps) => {
+    const { runs } = await watchSessions({ db, log, settings: sessionSettings, batch: BATCH });
+    // What the queue does not take, the sweep hands it again.
+    await Promise.allSettled(runs.map((run) => queues.enqueueRun(run, null)));
   },
 });
 

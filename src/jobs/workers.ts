@@ -1,8 +1,10 @@
 import { UnrecoverableError, type Worker } from 'bullmq';
 import { ZodError } from 'zod';
+import { noteHost } from '../db/queries/worker-hosts.ts';
 import type { Log } from '../log.ts';
 import { withTimeout } from '../with-timeout.ts';
 import { scheduleHousekeeping } from './housekeeping.ts';
+import { hostQueue } from './queues.ts';
 import { checkRegistry, type JobDeps, jobs } from './registry.ts';
 import { scheduleTimeoutWatch } from './timeout-watch.ts';
 import { sweep, SWEEP_LIMITS } from './sweep.ts';
@@ -18,6 +20,8 @@ export type Workers = {
 export type WorkersOptions = {
   deps: JobDeps;
   log: Log;
+  /** Names this machine: work on its worktrees comes to its workers. */
+  host: string;
   concurrency: number;
   sweepMs: number;
 };
@@ -25,27 +29,31 @@ export type WorkersOptions = {
 /** How long after the drain's deadline a stopped job may take to give its run back. */
 const GIVE_BACK_MS = 2000;
 
-export function startWorkers({ deps, log, concurrency, sweepMs }: WorkersOptions): Workers {
+export function startWorkers(options: WorkersOptions): Workers {
+  const { deps, log, host, concurrency, sweepMs } = options;
   checkRegistry(
     jobs,
     deps.queues.all.map((queue) => queue.name),
   );
   const drain = new AbortController();
-  const workers = jobs.map((job) =>
-    deps.queues.backend
-      .openWorker(
-        job.queue,
-        async ({ data }) => {
-          await job.run(deps, data, drain.signal).catch(toQueueError);
-        },
-        { concurrency: job.concurrency ?? concurrency },
-      )
-      .on('error', (error) => log.warn({ err: error, queue: job.queue }, 'queue worker'))
-      .on('failed', (failed, error) =>
-        log.error({ err: error, queue: job.queue, jobId: failed?.id }, 'job failed'),
-      ),
-  );
-  const stopSweeping = startSweeping(deps, log, sweepMs);
+  const workers = jobs.flatMap((job) => {
+    const queues = job.perHost ? [job.queue, hostQueue(job.queue, host)] : [job.queue];
+    return queues.map((queue) =>
+      deps.queues.backend
+        .openWorker(
+          queue,
+          async ({ data }) => {
+            await job.run(deps, data, drain.signal).catch(toQueueError);
+          },
+          { concurrency: job.concurrency ?? concurrency },
+        )
+        .on('error', (error) => log.warn({ err: error, queue }, 'queue worker'))
+        .on('failed', (failed, error) =>
+          log.error({ err: error, queue, jobId: failed?.id }, 'job failed'),
+        ),
+    );
+  });
+  const stopSweeping = startSweeping(deps, { log, host, sweepMs });
 
   return {
     close: async (deadlineMs) => {
@@ -74,10 +82,14 @@ function toQueueError(error: unknown): never {
   throw error;
 }
 
-function startSweeping(deps: JobDeps, log: Log, sweepMs: number): () => Promise<void> {
+function startSweeping(
+  deps: JobDeps,
+  { log, host, sweepMs }: Pick<WorkersOptions, 'log' | 'host' | 'sweepMs'>,
+): () => Promise<void> {
   let running: Promise<void> | undefined;
   const once = async () => {
     try {
+      await noteHost(deps.db, host);
       const swept = await sweep(deps, SWEEP_LIMITS);
       if (swept.requeued + swept.failed + swept.redispatched > 0) {
         log.warn(swept, 'the sweep found runs that the queue or a worker had lost');

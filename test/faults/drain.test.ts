@@ -153,7 +153,7 @@ describe.each(backends)('SIGTERM on %s', (backend) => {
       dispatch: 2,
     });
     const { id, kind, agent_name: agentName, dispatch } = row;
-    expect(await queues.isPending({ id, kind, agentName, dispatch })).toBe(true);
+    expect(await queues.isPending({ id, kind, agentName, dispatch, host: null })).toBe(true);
     await hold.release();
     await finishTheRest([answer]);
   });

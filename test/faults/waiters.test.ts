@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createWakeups } from '../../src/jobs/wakeups.ts';
 import { startWorkers } from '../../src/jobs/workers.ts';
+import { openResumeDeps } from '../../src/services/resume/deps.ts';
 import { openHeartbeatDeps } from '../../src/services/heartbeat/deps.ts';
 import { createClaims } from '../../src/services/runs/claims.ts';
 import { allRuns, beatMany, type Outcome, tally } from '../setup/load.ts';
@@ -72,7 +73,7 @@ describe.each(backends)('no caller is lost on %s', (backend) => {
     service = await startService(backend, { env: UNLIMITED, worker: false });
     const { call, started } = service;
     const token = await service.agentToken('builder');
-    const workers = startDeafWorkers(started.deps);
+    const workers = await startDeafWorkers(started.deps);
     cleanups.push(() => workers.close(5000));
     const outcomes = await beatMany(
       () => call('POST', '/api/agents/builder/heartbeat', { token }),
@@ -83,7 +84,7 @@ describe.each(backends)('no caller is lost on %s', (backend) => {
 });
 
 /** Workers on the service's queues whose hints to other processes all get lost. */
-function startDeafWorkers({
+async function startDeafWorkers({
   config,
   db,
   log,
@@ -105,9 +106,14 @@ function startDeafWorkers({
     onError: () => undefined,
   });
   const heartbeat = openHeartbeatDeps({ config, db, log, instance: 'deaf' });
+  const url = () => 'http://127.0.0.1:1';
+  const sessionWork = await openResumeDeps({ config, db, log, url });
+  const runRetentionDays = 30;
+  const own = { wakeups, claims, heartbeat, sessionWork, runRetentionDays };
   const workers = startWorkers({
-    deps: { db, log, queues, wakeups, claims, heartbeat, sessionSettings, runRetentionDays: 30 },
+    deps: { db, log, queues, sessionSettings, ...own },
     log,
+    host: config.hostname,
     concurrency: 16,
     sweepMs: 5000,
   });

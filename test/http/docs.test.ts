@@ -3,6 +3,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, type Json, startService, type TestService } from '../setup/service.ts';
+import { attachBundle, insertBundle } from '../../src/db/queries/bundles.ts';
+import { newId } from '../../src/services/ids.ts';
 import { until } from '../setup/until.ts';
 
 type Options = Parameters<TestService['call']>[2];
@@ -114,6 +116,7 @@ describe('what the service answers', () => {
     await call('POST /api/sessions/{id}/heartbeat', { token, body: { turn: 1 } }, { id });
     await call('GET /api/sessions/{id}', {}, { id });
     await call('GET /api/sessions');
+    await callCheckpoints(id, token);
     await call('POST /api/sessions/{id}/interrupt', { token, body: { reason: 'stop' } }, { id });
     await call('POST /api/sessions/{id}/heartbeat', { token }, { id });
     await call('GET /api/sessions/{id}/continuation', { token }, { id });
@@ -133,6 +136,26 @@ describe('what the service answers', () => {
       { token: next.token, body: { outcome: 'completed' } },
       { id: next.session.id },
     );
+  }
+
+  async function callCheckpoints(id: string, token: string) {
+    const save = 'POST /api/sessions/{id}/checkpoints';
+    const body = { trigger: 'turn', reasoning: { nextStep: 'push' } };
+    const { body: saved } = await call(save, { token, body }, { id });
+    const later = { Prefer: 'respond-async' };
+    await call(save, { token, body, headers: later }, { id });
+    await call('GET /api/sessions/{id}/checkpoints', { token }, { id });
+    await call('GET /api/checkpoints/{id}', { token }, { id: saved.id });
+    await call('GET /api/checkpoints/{id}/diff', { token }, { id: saved.id });
+    // As if its worktree had been captured.
+    const { db } = service.started.deps;
+    const bundleId = newId();
+    const bytes = (async function* () {
+      yield Buffer.from('bundle');
+    })();
+    await insertBundle(db, { id: bundleId, sessionId: id, prerequisites: [], chunks: bytes });
+    await attachBundle(db, { checkpointId: saved.id, bundleId, holdsEarlier: true });
+    await call('GET /api/checkpoints/{id}/bundle', { token }, { id: saved.id });
   }
 
   it('is documented, for a success of every operation', async () => {

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { watchSessions } from '../../src/services/sessions/watch.ts';
+import { until } from '../setup/until.ts';
 import { type Answer, startService, type TestService } from '../setup/service.ts';
 
 let service: TestService;
 let agent: string;
 
 beforeAll(async () => {
-  service = await startService('postgres', { worker: false });
+  service = await startService('postgres');
   agent = await service.agentToken('builder');
 });
 afterAll(() => service.stop());
@@ -22,6 +23,13 @@ const onSession = (started: Answer, verb: string, body?: object, method = 'POST'
     ...(body && { body }),
   });
 const claim = () => service.call('POST', '/api/agents/builder/claim', { token: agent });
+
+/** Claims once a worker has prepared something. */
+const claimed = () =>
+  until('something can be claimed', async () => {
+    const answer = await claim();
+    return answer.status === 200 ? answer : undefined;
+  });
 
 /** Moves the clocks of a session into the past, as if it had been silent for as long. */
 const age = (id: string) =>
@@ -131,34 +139,52 @@ describe('a session that dies', () => {
     await age(id);
     await watch();
 
+    await until('its successor is ready', () =>
+      service.started.deps.db
+        .selectFrom('sessions')
+        .select('id')
+        .where('resumed_from', '=', id)
+        .where('ready_at', 'is not', null)
+        .executeTakeFirst(),
+    );
     const claims = await Promise.all(Array.from({ length: 10 }, claim));
-    const [claimed, ...more] = claims.filter(({ status }) => status === 200);
+    const [first, ...more] = claims.filter(({ status }) => status === 200);
     expect(more).toEqual([]);
     expect(claims.filter(({ status }) => status === 204)).toHaveLength(9);
-    expect(claimed!.body.session).toMatchObject({
+    expect(first!.body.session).toMatchObject({
       status: 'starting',
       attempt: 2,
       rootId: id,
       resumedFrom: id,
       objective: 'fix the build',
     });
-    expect(claimed!.body.continuation).toContain('its lease ran out');
-    expect(claimed!.body.continuation).toContain('half way');
+    expect(first!.body.continuation).toContain('its lease ran out');
+    expect(first!.body.continuation).toContain('half way');
 
     const zombie = await onSession(started, 'heartbeat', {});
     expect(zombie).toMatchObject({
       status: 409,
-      body: { code: 'session_superseded', successorId: claimed!.body.session.id },
+      body: { code: 'session_superseded', successorId: first!.body.session.id },
     });
     const chain = await service.call('GET', `/api/sessions/${id}`);
     expect(chain.body.attempts.map((a: { status: string }) => a.status)).toEqual([
       'timed_out',
       'starting',
     ]);
-    const text = await onSession(claimed!, 'continuation', undefined, 'GET');
-    expect(text.text).toBe(claimed!.body.continuation);
+    const text = await onSession(first!, 'continuation', undefined, 'GET');
+    expect(text.text).toBe(first!.body.continuation);
     expect(text.headers.get('content-type')).toContain('text/markdown');
-    await onSession(claimed!, 'finish', { outcome: 'completed' });
+    const data = await service.call('GET', `/api/sessions/${first!.body.session.id}/continuation`, {
+      token: first!.body.token,
+      headers: { Accept: 'application/json' },
+    });
+    expect(data.body).toMatchObject({
+      continuation: text.text,
+      current: { attempt: 2, repo: 'acme/app', branch: 'main' },
+      earlier: [{ attempt: 1, status: 'timed_out', endReason: 'lease_expired', note: 'half way' }],
+      checkpoint: null,
+    });
+    await onSession(first!, 'finish', { outcome: 'completed' });
   });
 
   it('has one successor of fifty watches at once', async () => {
@@ -168,30 +194,30 @@ describe('a session that dies', () => {
     await Promise.all(Array.from({ length: 50 }, watch));
     const chain = await service.call('GET', `/api/sessions/${started.body.session.id}`);
     expect(chain.body.attempts).toHaveLength(2);
-    await onSession(await claim(), 'finish', { outcome: 'cancelled' });
+    await onSession(await claimed(), 'finish', { outcome: 'cancelled' });
   });
 
   it('is resumed when it was interrupted', async () => {
     const started = await start();
     const ended = await onSession(started, 'interrupt', { reason: 'SIGTERM' });
     expect(ended.body).toMatchObject({ status: 'interrupted', endReason: 'SIGTERM' });
-    await watch();
-    const claimed = await claim();
-    expect(claimed.body.continuation).toContain('SIGTERM');
-    await onSession(claimed, 'finish', { outcome: 'completed' });
+    const next = await claimed();
+    expect(next.body.continuation).toContain('SIGTERM');
+    await onSession(next, 'finish', { outcome: 'completed' });
   });
 
   it('waits while its agent is paused', async () => {
     const started = await start();
-    await onSession(started, 'interrupt', { reason: 'pod evicted' });
+    const { id } = started.body.session;
     await service.call('PUT', '/api/agents/builder', { body: { paused: true } });
+    await onSession(started, 'interrupt', { reason: 'pod evicted' });
     await watch();
+    const paused = await service.call('GET', `/api/sessions/${id}`);
+    expect(paused.body.attempts).toHaveLength(1);
     await service.call('PUT', '/api/agents/builder', { body: { paused: false } });
-    expect((await claim()).status).toBe(204);
-    await watch();
-    const claimed = await claim();
-    expect(claimed.body.session.resumedFrom).toBe(started.body.session.id);
-    await onSession(claimed, 'finish', { outcome: 'completed' });
+    const next = await claimed();
+    expect(next.body.session.resumedFrom).toBe(id);
+    await onSession(next, 'finish', { outcome: 'completed' });
   });
 
   it('needs attention when its budget is spent', async () => {
@@ -200,9 +226,9 @@ describe('a session that dies', () => {
     const rootId = session.body.session.id;
     for (let attempt = 1; attempt <= 3; attempt += 1) {
       await onSession(session, 'interrupt', { reason: `attempt ${attempt}` });
-      await watch();
-      if (attempt < 3) session = await claim();
+      if (attempt < 3) session = await claimed();
     }
+    await watch();
     expect((await claim()).status).toBe(204);
     const { body } = await service.call(
       'GET',

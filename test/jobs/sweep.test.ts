@@ -32,7 +32,10 @@ describe.each(backends)('the sweep on %s', (backend) => {
   }
 
   const enqueue = (id: string) =>
-    deps.queues.enqueueRun({ id, kind: 'heartbeat', agentName: 'builder', dispatch: 1 }, null);
+    deps.queues.enqueueRun(
+      { id, kind: 'heartbeat', agentName: 'builder', dispatch: 1, host: null },
+      null,
+    );
 
   const rows = () => deps.db.selectFrom('runs').selectAll().orderBy('id').execute();
   const row = async (id: string): Promise<Run> => (await rows()).find((run) => run.id === id)!;
@@ -48,7 +51,7 @@ describe.each(backends)('the sweep on %s', (backend) => {
   };
 
   const isQueued = ({ id, kind, agent_name, dispatch }: Run) =>
-    deps.queues.isPending({ id, kind, agentName: agent_name, dispatch });
+    deps.queues.isPending({ id, kind, agentName: agent_name, dispatch, host: null });
 
   it('leaves alone what is fresh, what is claimed and what is finished', async () => {
     const [, claimed, finished] = await accept(3);

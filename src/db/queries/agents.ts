@@ -78,3 +78,12 @@ export async function listAgents(db: Db, { limit, cursor }: PageRequest): Promis
 export async function anyAgentExists(db: Db): Promise<boolean> {
   return (await db.selectFrom('agents').select('id').limit(1).executeTakeFirst()) !== undefined;
 }
+
+export async function findAgentPolicy(db: Db, id: string): Promise<AgentPolicy | undefined> {
+  const row = await db
+    .selectFrom('agents')
+    .select('policy')
+    .where('id', '=', id)
+    .executeTakeFirst();
+  return row?.policy;
+}

@@ -1,5 +1,7 @@
 import { sql } from 'kysely';
+import type { ErrorCode } from '../../errors.ts';
 import type { Db } from '../connect.ts';
+import { route } from './worker-hosts.ts';
 import type { Directive, Run, RunKind, RunOutcome, RunStep } from '../schema.ts';
 
 /**
@@ -46,6 +48,8 @@ export type RunResult = {
   directives: Directive[];
   nextHeartbeatSeconds: number | null;
   steps: RunStep[];
+  /** The stable code of the failure that ended the run. */
+  errorCode?: ErrorCode | null;
 };
 
 export type FinishedRun = RunResult & { id: string; epoch: number };
@@ -60,7 +64,8 @@ export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<(Run 
     WITH result AS (
       SELECT * FROM jsonb_to_recordset(${JSON.stringify(finished.map(toRecord))}::jsonb) AS result (
         id uuid, epoch int, status text, summary text, warnings jsonb, errors jsonb,
-        touched_issue_urls jsonb, directives jsonb, next_heartbeat_seconds int, steps jsonb)
+        touched_issue_urls jsonb, directives jsonb, next_heartbeat_seconds int, steps jsonb,
+        error_code text)
     ), finished AS (
       UPDATE runs SET
         status = result.status,
@@ -70,6 +75,7 @@ export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<(Run 
         touched_issue_urls = result.touched_issue_urls,
         directives = result.directives,
         next_heartbeat_seconds = result.next_heartbeat_seconds,
+        error_code = result.error_code,
         finished_at = clock_timestamp(),
         claim_expires_at = NULL
       FROM result
@@ -87,9 +93,10 @@ export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<(Run 
   return finished.map(({ id }) => byId.get(id));
 }
 
-function toRecord({ touchedIssueUrls, nextHeartbeatSeconds, ...run }: FinishedRun) {
+function toRecord({ touchedIssueUrls, nextHeartbeatSeconds, errorCode, ...run }: FinishedRun) {
   return {
     ...run,
+    error_code: errorCode ?? null,
     touched_issue_urls: touchedIssueUrls,
     next_heartbeat_seconds: nextHeartbeatSeconds,
   };
@@ -113,7 +120,14 @@ export async function renewClaims(
   return rows.map((row) => row.id);
 }
 
-export type Dispatch = { id: string; kind: RunKind; agentName: string; dispatch: number };
+export type Dispatch = {
+  id: string;
+  kind: RunKind;
+  agentName: string;
+  dispatch: number;
+  /** The host whose workers shall have it; null: any. */
+  host: string | null;
+};
 
 /** Gives a claim back before its lease ends, so that another worker need not wait for it. */
 export async function releaseClaim(
@@ -132,7 +146,7 @@ export async function releaseClaim(
     .where('id', '=', claim.id)
     .where('status', '=', 'running')
     .where('epoch', '=', claim.epoch)
-    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch'])
+    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch', route.as('host')])
     .executeTakeFirst();
 }
 
@@ -151,7 +165,7 @@ export async function requeueAbandoned(
         AND deaths + 1 < ${options.maxDeaths}
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, kind, agent_name AS "agentName", dispatch`.execute(db);
+    RETURNING id, kind, agent_name AS "agentName", dispatch, ${route} AS host`.execute(db);
   return rows;
 }
 
@@ -191,7 +205,7 @@ export async function takeOverdue(
       ORDER BY dispatched_at
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, kind, agent_name AS "agentName", dispatch`.execute(db);
+    RETURNING id, kind, agent_name AS "agentName", dispatch, ${route} AS host`.execute(db);
   return rows;
 }
 
@@ -202,6 +216,6 @@ export async function nextDispatch(db: Db, ids: string[]): Promise<Dispatch[]> {
     .set({ dispatch: sql<number>`dispatch + 1` })
     .where('id', '=', sql<string>`any(${ids}::uuid[])`)
     .where('status', '=', 'queued')
-    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch'])
+    .returning(['id', 'kind', 'agent_name as agentName', 'dispatch', route.as('host')])
     .execute();
 }

@@ -79,7 +79,12 @@ export async function findRun(db: Db, id: string): Promise<RunWithSteps | undefi
   return { ...run, steps: (await stepsOf(db, [id])).get(id) ?? [] };
 }
 
-export type RunFilter = { agentName?: string; kind?: RunKind; status?: RunStatus };
+export type RunFilter = {
+  agentName?: string;
+  kind?: RunKind;
+  status?: RunStatus;
+  sessionId?: string | undefined;
+};
 
 /** Newest first. */
 export async function listRuns(
@@ -95,6 +100,7 @@ export async function listRuns(
   }
   if (filter.kind) query = query.where('runs.kind', '=', filter.kind);
   if (filter.status) query = query.where('runs.status', '=', filter.status);
+  if (filter.sessionId) query = query.where('runs.session_id', '=', filter.sessionId);
   if (cursor) query = query.where('runs.id', '<', cursor);
   const rows = await query
     .orderBy('runs.id', 'desc')

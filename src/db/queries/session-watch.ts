@@ -1,6 +1,11 @@
 import { sql } from 'kysely';
 import type { Db } from '../connect.ts';
 import type { Session } from '../schema.ts';
+import { PREPARE_TIME } from './session-resume.ts';
+import { HOST_GONE } from './worker-hosts.ts';
+
+/** How long a worktree's host is waited for that had a worker a moment ago. */
+const HOST_RETURN = sql`interval '60 seconds'`;
 
 /**
  * What the timeout watch does, each as one statement that any number of watches can run at once:
@@ -61,6 +66,16 @@ export async function insertSuccessors(
           AND ended.ended_at + make_interval(secs =>
             coalesce((agents.policy ->> 'resumeBackoffSeconds')::float,
               ${defaults.resumeBackoffSeconds}::float) * (2 ^ (ended.attempt - 1))) <= now()
+          -- What is being saved is waited for: it is what the successor goes on from.
+          AND NOT EXISTS (
+            SELECT FROM runs
+            WHERE runs.session_id = ended.id AND runs.kind = 'checkpoint'
+              AND runs.finished_at IS NULL)
+          -- A host that restarts comes back with the worktree; one that is gone for good does not.
+          AND NOT (ended.worktree IS NOT NULL AND ended.ended_at > now() - ${HOST_RETURN}
+            AND EXISTS (
+              SELECT FROM worker_hosts
+              WHERE worker_hosts.host = ended.host AND seen_at < now() - ${HOST_GONE}))
         ORDER BY ended.resume_at
         LIMIT ${ids.length}
         FOR UPDATE OF ended SKIP LOCKED
@@ -78,12 +93,13 @@ export async function insertSuccessors(
     INSERT INTO sessions
       (id, agent_id, agent_name, root_id, resumed_from, attempt, status, objective, repo, issue_url,
        worktree, host, branch, checkpoint_branch, latest_checkpoint_id, turn,
-       lease_seconds, timeout_seconds, start_seconds)
+       lease_seconds, timeout_seconds, start_seconds, spawner, spawn_tries, spawn_at)
     SELECT fresh.id, due.agent_id, due.agent_name, due.root_id, due.id, due.attempt + 1, 'pending',
       due.objective, due.repo, due.issue_url, NULL, due.host, due.branch,
       'checkpoint/' || due.agent_name || '/' || fresh.id::text, due.latest_checkpoint_id, due.turn,
-      due.lease_seconds, due.timeout_seconds, due.start_seconds
-    FROM due JOIN fresh ON fresh.place = due.place
+      due.lease_seconds, due.timeout_seconds, due.start_seconds,
+      coalesce(agents.policy -> 'spawner' ->> 'type', 'pull'), 1, now() + ${PREPARE_TIME}
+    FROM due JOIN agents ON agents.id = due.agent_id JOIN fresh ON fresh.place = due.place
     ON CONFLICT DO NOTHING
     RETURNING id, resumed_from AS "resumedFrom", agent_name AS "agentName"`.execute(db);
   return rows;
@@ -93,8 +109,8 @@ export async function insertSuccessors(
 export async function flagSpent(
   db: Db,
   options: { resumeBudget: number; limit: number },
-): Promise<Pick<Session, 'id' | 'agent_name' | 'attempt'>[]> {
-  const { rows } = await sql<Pick<Session, 'id' | 'agent_name' | 'attempt'>>`
+): Promise<Pick<Session, 'id' | 'root_id' | 'agent_name' | 'attempt'>[]> {
+  const { rows } = await sql<Pick<Session, 'id' | 'root_id' | 'agent_name' | 'attempt'>>`
     UPDATE sessions SET resume_at = NULL, needs_attention = true
     WHERE id IN (
       SELECT ended.id FROM sessions AS ended JOIN agents ON agents.id = ended.agent_id
@@ -104,7 +120,7 @@ export async function flagSpent(
       LIMIT ${options.limit}
       FOR UPDATE OF ended SKIP LOCKED
     )
-    RETURNING id, agent_name, attempt`.execute(db);
+    RETURNING id, root_id, agent_name, attempt`.execute(db);
   return rows;
 }
 
@@ -120,14 +136,17 @@ export async function takePending(
     UPDATE sessions SET
       status = 'starting',
       host = coalesce(${options.host}::text, host),
-      worktree = ${options.worktree}::text,
+      -- The restored worktree is on its host; whoever claims from another one has its own.
+      worktree = coalesce(${options.worktree}::text,
+        CASE WHEN ${options.host}::text IS NULL OR ${options.host} = host THEN worktree END),
       started_at = now(),
       start_deadline_at = now() + make_interval(secs => start_seconds),
       deadline_at = now() + make_interval(secs => timeout_seconds)
     WHERE id = (
       SELECT pending.id FROM sessions AS pending JOIN agents ON agents.id = pending.agent_id
       WHERE agents.name = ${options.agentName} AND NOT agents.paused
-        AND pending.status = 'pending'
+        AND pending.status = 'pending' AND pending.ready_at IS NOT NULL
+        AND pending.spawner = 'pull'
       ORDER BY pending.id
       LIMIT 1
       FOR UPDATE OF pending SKIP LOCKED

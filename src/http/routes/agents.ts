@@ -16,8 +16,26 @@ import {
   pageQuery,
   parseRepoName,
   problems,
+  storableText,
   timestamp,
 } from '../validation.ts';
+
+const spawnerSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('pull') }),
+  z.strictObject({
+    type: z.literal('command'),
+    command: z
+      .array(storableText(32_768))
+      .min(1, 'must name a program')
+      .max(200)
+      .refine(([program]) => program !== '', 'must name a program')
+      .openapi({ example: ['claude', '-p', '{prompt}'] }),
+  }),
+  z.strictObject({
+    type: z.literal('webhook'),
+    url: z.url({ protocol: /^https?$/, message: 'must be an http(s) URL' }).max(2000),
+  }),
+]);
 
 const policySchema = z
   .strictObject({
@@ -42,6 +60,17 @@ const policySchema = z
     }),
     resumeBackoffSeconds: z.number().min(0).max(86_400).optional().openapi({
       description: 'Seconds before the first resume; each further one waits twice as long.',
+    }),
+    spawner: spawnerSchema.optional().openapi({
+      description: 'How resumed sessions get their agent. Default: pull.',
+    }),
+    checkpointRemote: storableText(2000)
+      .min(1)
+      .regex(/^[^-\s]\S*$/, 'must be the name of a remote, a URL, or "none"')
+      .optional()
+      .openapi({ description: 'Where checkpoint branches are pushed. Default: the server’s.' }),
+    checkpointRetentionDays: z.number().int().min(0).max(3650).optional().openapi({
+      description: 'Days that checkpoints of work that did not succeed are kept. Default 14.',
     }),
   })
   .openapi('AgentPolicy');

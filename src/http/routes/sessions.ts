@@ -1,8 +1,11 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Deps } from '../../deps.ts';
+import { enqueueSessionRuns } from '../../jobs/submit.ts';
 import { beat } from '../../services/sessions/beat.ts';
 import { claimPending } from '../../services/sessions/claim.ts';
-import { continuationOf } from '../../services/sessions/continuation.ts';
+import { continuationInput } from '../../services/sessions/continuation.ts';
+import { continuationJson } from '../../services/sessions/continuation-json.ts';
+import { continuationPrompt } from '../../services/sessions/continuation-prompt.ts';
 import { finishSession, interruptSession } from '../../services/sessions/end.ts';
 import {
   getSession,
@@ -25,6 +28,7 @@ import {
   pageQuery,
   problems,
 } from '../validation.ts';
+import { continuationSchema } from './continuation-schema.ts';
 import {
   beatAnswerSchema,
   beatSchema,
@@ -138,14 +142,14 @@ const continuation = createRoute({
   path: '/sessions/{id}/continuation',
   operationId: 'getContinuation',
   summary: 'The prompt that the session goes on from',
-  description: 'Markdown, or JSON if `Accept` asks for it.',
+  description: 'Markdown, or JSON if `Accept` asks for it: the prompt and what it was made of.',
   request: { params: idParam },
   responses: {
     200: {
       description: 'The prompt',
       content: {
         'text/markdown': { schema: z.string() },
-        'application/json': { schema: z.object({ continuation: z.string() }) },
+        'application/json': { schema: continuationSchema },
       },
     },
     ...problems(404),
@@ -187,21 +191,28 @@ export function sessionRoutes(deps: Deps) {
     .openapi(finish, async (c) => {
       const { id } = c.req.valid('param');
       assertSession(c.get('principal'), id);
-      return c.json(toSessionView(await finishSession(db, id, c.req.valid('json'))), 200);
+      return c.json(
+        toSessionView(await finishSession(db, sessionSettings, id, c.req.valid('json'))),
+        200,
+      );
     })
     .openapi(interrupt, async (c) => {
       const { id } = c.req.valid('param');
       assertSession(c.get('principal'), id, { orOperator: true });
       const { reason } = c.req.valid('json');
-      return c.json(toSessionView(await interruptSession(db, id, reason)), 200);
+      const { session, runs } = await interruptSession(db, id, reason);
+      enqueueSessionRuns(deps, runs);
+      return c.json(toSessionView(session), 200);
     })
     .openapi(continuation, async (c) => {
       const session = await getSession(db, c.req.valid('param').id);
       if (!mayReadSession(c.get('principal'), session)) throw noSuchSession(session.id);
-      const text = await continuationOf(db, session);
+      const input = await continuationInput(db, session);
       if (c.req.header('accept')?.includes('application/json')) {
-        return c.json({ continuation: text }, 200);
+        return c.json(continuationJson(input), 200);
       }
-      return c.text(text, 200, { 'Content-Type': 'text/markdown; charset=utf-8' });
+      return c.text(continuationPrompt(input), 200, {
+        'Content-Type': 'text/markdown; charset=utf-8',
+      });
     });
 }

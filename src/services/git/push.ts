@@ -116,14 +116,15 @@ function refusal(result: GitResult): 'moved' {
   throw unreachable(result);
 }
 
-function unreachable(result: GitResult): AppError {
+/** What git said of a remote, as an error for its owner. */
+export function unreachable(result: GitResult, what = 'The checkpoint remote'): AppError {
   const cause = new Error(result.stderr.slice(0, 2000));
   if (
     /Authentication failed|could not read Username|403|401|Permission denied/i.test(result.stderr)
   ) {
     return new AppError(
       'forbidden',
-      'The remote does not accept the credentials; check those configured for its host.',
+      `${what} does not accept the credentials; check those configured for its host.`,
       { cause },
     );
   }
@@ -132,10 +133,10 @@ function unreachable(result: GitResult): AppError {
       result.stderr,
     )
   ) {
-    return new AppError('unavailable', 'The checkpoint remote cannot be reached.', {
+    return new AppError('unavailable', `${what} cannot be reached.`, {
       transient: true,
       cause,
     });
   }
-  return gitFailed(['push'], result.code, result.stderr);
+  return gitFailed(['push or fetch'], result.code, result.stderr);
 }

@@ -1,11 +1,8 @@
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
-import { AppError } from '../../errors.ts';
+import { openScanner } from '../secrets/scanner.ts';
 import { readObjects } from './checkpoint.ts';
 import type { GitOptions } from './git.ts';
 import { git } from './git.ts';
 import { displayPath, requireOid } from './names.ts';
-import type { ScanHit, ScanText } from './secrets-worker.ts';
 
 export type SecretScanOptions = {
   privateDir: string;
@@ -26,6 +23,7 @@ export type SecretScan = {
 };
 
 type Item = { oid: string; path: string; size: number };
+type ScanText = { path: string; text: string };
 
 const BATCH_BYTES = 2 * 1024 * 1024;
 
@@ -39,32 +37,24 @@ export async function scanForSecrets(options: SecretScanOptions): Promise<Secret
   const signal = AbortSignal.any([...limits, ...(options.signal ? [options.signal] : [])]);
   const repo: GitOptions = { gitDir: options.privateDir, signal };
   const { items, complete } = await itemsToScan(options, repo);
-  const found = new Map<string, ScanHit>();
-  const worker = new Worker(new URL('./secrets-worker.ts', import.meta.url));
+  const found = new Map<string, SecretScan['findings'][number]>();
+  const scanner = openScanner();
   try {
     for (const batch of inBatches(items)) {
-      for (const hit of await ask(worker, await readTexts(batch, repo), signal)) {
-        found.set(`${hit.path}\0${hit.rule}`, hit);
+      const texts = await readTexts(batch, repo);
+      if (texts.length === 0) continue;
+      const hits = await scanner.find(
+        texts.map(({ text }) => text),
+        { likely: false, signal: () => signal },
+      );
+      for (const [n, { path }] of texts.entries()) {
+        for (const { rule } of hits[n] ?? []) found.set(`${path}\0${rule}`, { path, rule });
       }
     }
   } finally {
-    await worker.terminate();
+    await scanner.close();
   }
   return { findings: [...found.values()], complete };
-}
-
-async function ask(worker: Worker, texts: ScanText[], signal: AbortSignal): Promise<ScanHit[]> {
-  if (texts.length === 0) return [];
-  worker.postMessage(texts, []);
-  try {
-    const [hits] = (await once(worker, 'message', { signal })) as [ScanHit[]];
-    return hits;
-  } catch (cause) {
-    throw new AppError('unavailable', 'The search for secrets did not end in time.', {
-      transient: true,
-      cause,
-    });
-  }
 }
 
 /** Blobs and commits that the receiver lacks, with the first path under which each is found. */

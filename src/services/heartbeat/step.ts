@@ -1,20 +1,10 @@
 import type { Db } from '../../db/connect.ts';
 import type { AgentAtWork } from '../../db/queries/agents.ts';
-import type { Directive, Run } from '../../db/schema.ts';
+import type { Run } from '../../db/schema.ts';
 import type { Log } from '../../log.ts';
 import type { ReconcileDeps } from '../reconcile/settings.ts';
+import type * as runs from '../runs/step.ts';
 import type { SyncDeps } from '../sync/settings.ts';
-
-/** What a step found. Warnings are whole sentences: step, repository, cause. */
-export type StepReport = {
-  /** The step had nothing to do. */
-  skipped?: boolean;
-  warnings?: string[];
-  touchedIssueUrls?: string[];
-  directives?: Directive[];
-  /** A few words for the run's summary, e.g. `synced 3 repositories`. */
-  summary?: string;
-};
 
 /** What the steps of one pass share. */
 export type Pass = {
@@ -23,6 +13,8 @@ export type Pass = {
   /** Set by the step `load agent`, which is critical: the steps after it can rely on it. */
   agent: AgentAtWork | undefined;
 };
+
+export type Step = runs.Step<Pass>;
 
 export type HeartbeatDeps = {
   db: Db;
@@ -33,14 +25,6 @@ export type HeartbeatDeps = {
   reconcile: ReconcileDeps;
   /** What an agent is told when its policy names no `heartbeatSeconds`. */
   heartbeatSeconds: number;
-};
-
-export type Step = {
-  name: string;
-  /** A critical step that fails ends the pass with an error; others only leave a warning. */
-  level: 'critical' | 'best-effort';
-  timeoutMs: number;
-  run(pass: Pass, signal: AbortSignal): Promise<StepReport>;
 };
 
 export function loadedAgent(pass: Pass): AgentAtWork {

@@ -1,10 +1,78 @@
 import type { Db } from '../../db/connect.ts';
+import { findCheckpoint, findReasoning } from '../../db/queries/checkpoints.ts';
 import { listAttempts } from '../../db/queries/sessions.ts';
 import type { Session } from '../../db/schema.ts';
 import { continuationPrompt } from './continuation-prompt.ts';
+import type { Attempt, ContinuationInput, Restored, SavedWork } from './continuation-prompt.ts';
 
 /** The prompt that a session goes on from: made from its chain, and from nothing else. */
 export async function continuationOf(db: Db, session: Session): Promise<string> {
+  return continuationPrompt(await continuationInput(db, session));
+}
+
+/** What the prompt of a session is made of. */
+export async function continuationInput(db: Db, session: Session): Promise<ContinuationInput> {
   const chain = await listAttempts(db, session.root_id);
-  return continuationPrompt(chain.filter(({ attempt }) => attempt <= session.attempt));
+  return {
+    current: {
+      attempt: session.attempt,
+      objective: session.objective,
+      repo: session.repo,
+      issueUrl: session.issue_url,
+      branch: session.branch,
+      worktree: session.worktree,
+    },
+    earlier: chain.filter(({ attempt }) => attempt < session.attempt).map(toAttempt),
+    checkpoint: await savedWork(db, session, chain),
+    restored: restoredOf(session),
+  };
+}
+
+/** The newest checkpoint of the chain, with the newest reasoning: a last capture has none of its own. */
+async function savedWork(db: Db, session: Session, chain: Session[]): Promise<SavedWork | null> {
+  const id = session.latest_checkpoint_id;
+  const row = id === null ? undefined : await findCheckpoint(db, id);
+  const origin = chain.find((attempt) => attempt.id === row?.session_id);
+  if (!row || !origin) return null;
+  const reasoning =
+    row.reasoning ?? (await findReasoning(db, { rootId: session.root_id, upTo: row }));
+  return {
+    number: row.number,
+    attempt: origin.attempt,
+    sessionId: origin.id,
+    createdAt: row.created_at.toISOString(),
+    branch: origin.checkpoint_branch,
+    commit: row.commit,
+    head: row.head,
+    headBranch: row.head_branch,
+    operation: row.operation,
+    trigger: row.trigger,
+    durability: row.durability,
+    late: row.late,
+    reasoning,
+    changes: row.changes,
+    notCaptured: row.not_captured,
+    warnings: row.warnings,
+  };
+}
+
+function restoredOf({ restored, worktree }: Session): Restored {
+  if (!restored) return null;
+  if (!restored.ok) return { refused: restored.reason };
+  // Whoever claimed the session elsewhere does not have the worktree that was made here.
+  return worktree === restored.worktree ? { worktree: restored.worktree, ok: true } : null;
+}
+
+function toAttempt(session: Session): Attempt {
+  return {
+    attempt: session.attempt,
+    status: session.status,
+    endReason: session.end_reason,
+    summary: session.summary,
+    note: session.note,
+    turn: session.turn,
+    worktree: session.worktree,
+    startedAt: session.started_at?.toISOString() ?? null,
+    endedAt: session.ended_at?.toISOString() ?? null,
+  };
 }

@@ -1,40 +1,75 @@
 import type { Db } from '../../db/connect.ts';
+import { findAgentPolicy } from '../../db/queries/agents.ts';
+import type { Dispatch } from '../../db/queries/run-claims.ts';
+import { schedulePrune } from '../../db/queries/session-prune.ts';
+import { insertSessionRuns } from '../../db/queries/session-runs.ts';
 import { endSession, findSession } from '../../db/queries/sessions.ts';
 import type { Session } from '../../db/schema.ts';
+import { newId } from '../ids.ts';
 import { refusal } from './refusal.ts';
+import type { SessionSettings } from './settings.ts';
 
 export type Outcome = 'completed' | 'failed' | 'cancelled';
 
 /**
- * Ends a session by its own word: nothing is resumed.
+ * Ends a session by its own word: nothing is resumed. Its checkpoints, and those of the attempts
+ * before it, are pruned: after success at once, else after their retention.
  *
  * @throws AppError `session_ended`, `session_superseded` or `not_found`
  */
 export async function finishSession(
   db: Db,
+  settings: SessionSettings,
   id: string,
   request: { outcome: Outcome; summary?: string | undefined },
 ): Promise<Session> {
-  const ended = await endSession(db, {
-    id,
-    status: request.outcome,
-    reason: request.outcome,
-    summary: request.summary ?? null,
-    resume: false,
+  const ended = await db.transaction().execute(async (trx) => {
+    const session = await endSession(trx, {
+      id,
+      status: request.outcome,
+      reason: request.outcome,
+      summary: request.summary ?? null,
+      resume: false,
+    });
+    if (session) await prune(trx, session, settings);
+    return session;
   });
   return ended ?? (await explainOrRepeat(db, id, request.outcome));
 }
 
-/** Ends a session from outside or on a signal: the work is to be resumed, as the policy allows. */
-export async function interruptSession(db: Db, id: string, reason: string): Promise<Session> {
-  const ended = await endSession(db, {
-    id,
-    status: 'interrupted',
-    reason,
-    summary: null,
-    resume: true,
+async function prune(db: Db, session: Session, settings: SessionSettings): Promise<void> {
+  const policy = await findAgentPolicy(db, session.agent_id);
+  const days = policy?.checkpointRetentionDays ?? settings.checkpointRetentionDays;
+  const afterDays = session.status === 'completed' ? 0 : days;
+  await schedulePrune(db, { rootId: session.root_id, afterDays });
+}
+
+/**
+ * Ends a session from outside or on a signal: what is in its worktree is saved, and the work is
+ * resumed as the policy allows. Returns the run that saves it too, which is to be handed to the queue.
+ */
+export async function interruptSession(
+  db: Db,
+  id: string,
+  reason: string,
+): Promise<{ session: Session; runs: Dispatch[] }> {
+  const interrupted = await db.transaction().execute(async (trx) => {
+    const session = await endSession(trx, {
+      id,
+      status: 'interrupted',
+      reason,
+      summary: null,
+      resume: true,
+    });
+    if (!session) return undefined;
+    if (session.worktree === null) return { session, runs: [] };
+    const run = { id: newId(), sessionId: id, kind: 'checkpoint' as const, input: {} };
+    return {
+      session,
+      runs: await insertSessionRuns(trx, [{ ...run, idempotencyKey: null, requestHash: null }]),
+    };
   });
-  if (ended) return ended;
+  if (interrupted) return interrupted;
   throw await refusal(db, id);
 }
 

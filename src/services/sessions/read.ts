@@ -38,3 +38,9 @@ export async function listSessionViews(
   const { items, nextCursor } = await listSessions(db, filter, page);
   return { items: items.map(toSessionView), nextCursor };
 }
+
+/** Whether a session, by its id, is another attempt of the same work. */
+export async function isOfChain(db: Db, id: string | null, session: Session): Promise<boolean> {
+  const own = id === null ? undefined : await findSession(db, id);
+  return own?.root_id === session.root_id;
+}

@@ -12,6 +12,8 @@ export type SessionSettings = {
   resumeBudget: number;
   /** Seconds before the first resume; each further one waits twice as long. */
   resumeBackoffSeconds: number;
+  /** Days that checkpoints of work that did not succeed are kept. */
+  checkpointRetentionDays: number;
 };
 
 export const defaultSessionSettings: SessionSettings = {
@@ -20,6 +22,7 @@ export const defaultSessionSettings: SessionSettings = {
   startSeconds: 120,
   resumeBudget: 3,
   resumeBackoffSeconds: 0,
+  checkpointRetentionDays: 14,
 };
 
 export type AskedTimes = { leaseSeconds?: number | undefined; timeoutSeconds?: number | undefined };

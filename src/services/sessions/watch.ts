@@ -1,15 +1,35 @@
 import type { Db } from '../../db/connect.ts';
-import { endDueSessions, flagSpent, insertSuccessors } from '../../db/queries/session-watch.ts';
+import type { Dispatch } from '../../db/queries/run-claims.ts';
+import { schedulePrune, takeDuePrunes } from '../../db/queries/session-prune.ts';
+import { takeSpawnDue } from '../../db/queries/session-resume.ts';
+import { insertSessionRuns, type NewSessionRun } from '../../db/queries/session-runs.ts';
+import {
+  endDueSessions,
+  flagSpent,
+  insertSuccessors,
+  type Successor,
+} from '../../db/queries/session-watch.ts';
+import type { Session } from '../../db/schema.ts';
 import type { Log } from '../../log.ts';
 import { newId } from '../ids.ts';
 import type { SessionSettings } from './settings.ts';
 
-export type WatchReport = { timedOut: number; resumed: number; needsAttention: number };
+export type WatchReport = {
+  timedOut: number;
+  resumed: number;
+  needsAttention: number;
+  /** Runs that were recorded and are to be handed to the queue. */
+  runs: Dispatch[];
+};
+
+/** How often a session is prepared and started before a person must look. */
+const SPAWN_TRIES = 3;
 
 /**
- * One look of the timeout watch: ends sessions whose lease or deadline has passed, makes a pending
- * successor for each that may be resumed, and flags those whose budget is spent. Any number of
- * watches may look at once. Its cost follows what is due, not what exists.
+ * One look of the timeout watch, as one transaction: ends sessions whose lease or deadline has
+ * passed, makes a pending successor and its resume for each that may be resumed, has the work saved
+ * of those that may not, tries again what did not come to life, flags what is spent, and has pruned
+ * what is due. Any number of watches may look at once. Its cost follows what is due, not what exists.
  *
  * @param options.batch most sessions that each part takes; the rest is for the next look
  */
@@ -19,22 +39,68 @@ export async function watchSessions(options: {
   settings: SessionSettings;
   batch: number;
 }): Promise<WatchReport> {
-  const { db, log, settings, batch } = options;
-  const ended = await endDueSessions(db, batch);
+  const { db, settings, batch } = options;
+  const found = await db.transaction().execute(async (trx) => {
+    const ended = await endDueSessions(trx, batch);
+    const ids = Array.from({ length: batch }, newId);
+    const successors = await insertSuccessors(trx, ids, settings);
+    const spent = await flagSpent(trx, { resumeBudget: settings.resumeBudget, limit: batch });
+    const late = await takeSpawnDue(trx, { maxTries: SPAWN_TRIES, limit: batch });
+    const prunes = await takeDuePrunes(trx, batch);
+    for (const { root_id: rootId } of [...spent, ...late.spent]) {
+      await schedulePrune(trx, { rootId, afterDays: settings.checkpointRetentionDays });
+    }
+    const runs = await insertSessionRuns(trx, [
+      ...successors.map(({ id }) => run('resume', id)),
+      ...unsaved(ended, successors).map(({ id }) => run('checkpoint', id)),
+      ...late.again.map((id) => run('resume', id)),
+      ...prunes.map((id) => run('prune', id)),
+    ]);
+    return { ended, successors, spent, late, runs };
+  });
+  tell(options.log, found);
+  return {
+    timedOut: found.ended.length,
+    resumed: found.successors.length,
+    needsAttention: found.spent.length + found.late.spent.length,
+    runs: found.runs,
+  };
+}
+
+/** The resume of a successor saves what is left; without one, that is done now. */
+function unsaved(ended: Session[], successors: Successor[]): Session[] {
+  const resumed = new Set(successors.map(({ resumedFrom }) => resumedFrom));
+  return ended.filter(({ id, worktree }) => worktree !== null && !resumed.has(id));
+}
+
+function run(kind: NewSessionRun['kind'], sessionId: string): NewSessionRun {
+  return { id: newId(), sessionId, kind, input: {}, idempotencyKey: null, requestHash: null };
+}
+
+type Found = {
+  ended: Session[];
+  successors: Successor[];
+  spent: Pick<Session, 'id' | 'agent_name' | 'attempt'>[];
+  late: { spent: Pick<Session, 'id' | 'agent_name' | 'spawn_error'>[] };
+};
+
+function tell(log: Log, { ended, successors, spent, late }: Found): void {
   for (const { id, agent_name, end_reason } of ended) {
     log.warn({ sessionId: id, agentName: agent_name, reason: end_reason }, 'session timed out');
   }
-  const ids = Array.from({ length: batch }, newId);
-  const successors = await insertSuccessors(db, ids, settings);
   for (const { id, resumedFrom, agentName } of successors) {
     log.info({ sessionId: id, resumedFrom, agentName }, 'session is to be resumed');
   }
-  const spent = await flagSpent(db, { resumeBudget: settings.resumeBudget, limit: batch });
   for (const { id, agent_name, attempt } of spent) {
     log.error(
       { sessionId: id, agentName: agent_name, attempt },
       'session needs attention: its resume budget is spent',
     );
   }
-  return { timedOut: ended.length, resumed: successors.length, needsAttention: spent.length };
+  for (const { id, agent_name, spawn_error } of late.spent) {
+    log.error(
+      { sessionId: id, agentName: agent_name, reason: spawn_error },
+      'session needs attention: it could not be started',
+    );
+  }
 }

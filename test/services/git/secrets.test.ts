@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { scanForSecrets } from '../../../src/services/git/secrets.ts';
+import { newTokenSecret } from '../../../src/services/tokens/secret.ts';
 import { captureIn, commitAll, gitLine, put, seeded, userGit } from './helpers.ts';
 
 // Put together at run time, so that no scanner takes this file for a leak.
@@ -31,12 +32,14 @@ test('finds planted secrets wherever a push would carry them, and tells file and
   const first = await captureIn(box);
   rmSync(join(box.repo, 'new'), { recursive: true });
   put(box.repo, 'long.txt', `${'x'.repeat(80)}\n`.repeat(3300) + `${GITHUB}\n`.repeat(1));
+  put(box.repo, 'own.txt', `token: ${newTokenSecret('agent')}\n`);
   const { commit } = await captureIn(box, { number: 2, previous: first.commit });
   const scan = await findIn(box, commit, [base]);
   expect(scan.complete).toBe(true);
   expect(scan.findings.toSorted((a, b) => (a.path < b.path ? -1 : 1))).toEqual([
     { path: 'long.txt', rule: 'github' },
     { path: 'new/untracked.pem', rule: 'privatekey' },
+    { path: 'own.txt', rule: 'defib-token' },
     { path: 'staged.txt', rule: 'github' },
     { path: 'tracked.env', rule: 'github' },
   ]);

@@ -1,5 +1,5 @@
 import { reconcileIssues as reconcile } from '../../reconcile/reconcile-issues.ts';
-import { plural } from '../plural.ts';
+import { plural } from '../../plural.ts';
 import { loadedAgent, type Step } from '../step.ts';
 
 /** Brings the agent's claims, the stored issues and their labels into line. */

@@ -1,5 +1,5 @@
 import { directSessions, readSessionNews } from '../../../db/queries/sessions.ts';
-import { plural } from '../plural.ts';
+import { plural } from '../../plural.ts';
 import { loadedAgent, type Step } from '../step.ts';
 
 /** Tells sessions what the issues' state asks of them, and reports what became of sessions. */

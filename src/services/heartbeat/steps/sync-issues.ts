@@ -1,6 +1,6 @@
 import { listAgentSyncStates } from '../../../db/queries/repo-sync.ts';
 import { syncRepos } from '../../sync/sync-repos.ts';
-import { plural } from '../plural.ts';
+import { plural } from '../../plural.ts';
 import { loadedAgent, type Step } from '../step.ts';
 
 /** Brings what is stored of the agent's repositories up to date with the forge. */

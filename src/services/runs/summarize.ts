@@ -1,6 +1,6 @@
 import type { RunResult } from '../../db/queries/run-claims.ts';
 import type { Directive } from '../../db/schema.ts';
-import { plural } from './plural.ts';
+import { plural } from '../plural.ts';
 import type { StepOutcome } from './run-step.ts';
 
 // Texts quote what other systems said; PostgreSQL keeps neither NUL nor half characters.
@@ -22,6 +22,7 @@ export function summarize(outcomes: StepOutcome[]): Omit<RunResult, 'nextHeartbe
   const status = errors.length > 0 ? 'error' : warnings.length > 0 ? 'warning' : 'ok';
   return {
     status,
+    errorCode: outcomes.find((outcome) => outcome.status === 'error')?.code ?? null,
     summary: summaryOf(outcomes, warnings.length, errors[0]),
     warnings,
     errors,

@@ -1,7 +1,7 @@
 import { isDatabaseAway } from '../../db/away.ts';
 import type { StepStatus } from '../../db/schema.ts';
-import { AppError } from '../../errors.ts';
-import type { Pass, Step, StepReport } from './step.ts';
+import { AppError, type ErrorCode } from '../../errors.ts';
+import type { AnyPass, Step, StepReport } from './step.ts';
 
 export type StepOutcome = {
   name: string;
@@ -10,6 +10,8 @@ export type StepOutcome = {
   report: StepReport;
   /** Why the step failed, in a sentence for the agent's owner. */
   failure?: string;
+  /** The stable code of the failure. */
+  code?: ErrorCode;
 };
 
 class StepTimeout extends Error {}
@@ -19,8 +21,8 @@ class StepTimeout extends Error {}
  * where the pass itself cannot go on: it was stopped, by a drain or a lost claim, or the database
  * went away in a critical step. Such a pass has no result, and is made again.
  */
-export async function runStep(
-  step: Step,
+export async function runStep<Pass extends AnyPass>(
+  step: Step<Pass>,
   pass: Pass,
   passSignal: AbortSignal,
 ): Promise<StepOutcome> {
@@ -42,12 +44,17 @@ export async function runStep(
     passSignal.throwIfAborted();
     if (step.level === 'critical' && isDatabaseAway(error)) throw error;
     const failure = `${step.name}: ${explain(error, step, pass)}`;
-    return outcome(step.level === 'critical' ? 'error' : 'warning', {}, failure);
+    const code = error instanceof AppError ? error.code : 'internal';
+    return { ...outcome(step.level === 'critical' ? 'error' : 'warning', {}, failure), code };
   }
 }
 
 /** The step is told to stop by its signal; if it does not listen, the pass goes on without it. */
-async function withDeadline(step: Step, pass: Pass, passSignal: AbortSignal): Promise<StepReport> {
+async function withDeadline<Pass extends AnyPass>(
+  step: Step<Pass>,
+  pass: Pass,
+  passSignal: AbortSignal,
+): Promise<StepReport> {
   const controller = new AbortController();
   const stopped = Promise.withResolvers<never>();
   const stop = (reason: unknown) => {
@@ -65,11 +72,11 @@ async function withDeadline(step: Step, pass: Pass, passSignal: AbortSignal): Pr
   }
 }
 
-function explain(error: unknown, step: Step, pass: Pass): string {
+function explain<Pass extends AnyPass>(error: unknown, step: Step<Pass>, pass: Pass): string {
   if (error instanceof StepTimeout) {
-    return `not done within ${step.timeoutMs / 1000} s and left for the next heartbeat.`;
+    return `not done within ${step.timeoutMs / 1000} s and left for the next ${pass.run.kind}.`;
   }
   if (error instanceof AppError) return error.message;
-  pass.deps.log.error({ err: error, runId: pass.run.id, step: step.name }, 'heartbeat step failed');
-  return `failed unexpectedly. The next heartbeat tries again; if it stays, look in the server's log for run ${pass.run.id}.`;
+  pass.deps.log.error({ err: error, runId: pass.run.id, step: step.name }, 'step failed');
+  return `failed unexpectedly. The next ${pass.run.kind} tries again; if it stays, look in the server's log for run ${pass.run.id}.`;
 }

@@ -1,0 +1,229 @@
+import { sql } from 'kysely';
+import type { Db } from '../connect.ts';
+import { type Page, type PageRequest, toPage } from '../page.ts';
+import type { ChangeSummary, Checkpoint, NotCaptured, Reasoning } from '../schema.ts';
+
+export type NewCheckpoint = {
+  id: string;
+  sessionId: string;
+  runId: string;
+  trigger: string;
+  turn: number | null;
+  reasoning: Reasoning | null;
+  /** Null: no worktree was captured. */
+  work: CapturedWork | null;
+  warnings: string[];
+  notCaptured: NotCaptured[];
+  bundleId: string | null;
+};
+
+export type CapturedWork = {
+  head: string | null;
+  headBranch: string | null;
+  commit: string;
+  tree: string;
+  operation: string | null;
+  baseUrl: string | null;
+  filesChanged: number;
+  changes: ChangeSummary | null;
+  diff: Buffer | null;
+  /** The branch in the worktree's repository is at the commit. */
+  local: boolean;
+};
+
+/** Everything but the patch, which may be long. */
+const COLUMNS = [
+  'id',
+  'session_id',
+  'number',
+  'run_id',
+  'trigger',
+  'turn',
+  'head',
+  'head_branch',
+  'commit',
+  'tree',
+  'operation',
+  'base_url',
+  'durability',
+  'files_changed',
+  'changes',
+  'reasoning',
+  'not_captured',
+  'warnings',
+  'bundle_id',
+  'late',
+  'created_at',
+  'pruned_at',
+] as const;
+
+export type CheckpointRow = Omit<Checkpoint, 'diff'>;
+
+/**
+ * Records a checkpoint as the next one of its session; a run makes one at most. It becomes what the
+ * session shows as its latest, and what its successor goes on from while that is still pending; with
+ * a successor at work it is marked `late` and changes neither.
+ *
+ * Undefined where the run had made its checkpoint before, or there is no such session.
+ */
+export async function insertCheckpoint(
+  db: Db,
+  checkpoint: NewCheckpoint,
+): Promise<CheckpointRow | undefined> {
+  const { work } = checkpoint;
+  // Captured with its branch in the worktree's repository, or else kept in this database.
+  const durability = work?.local ? 'local' : 'stored';
+  return await db.transaction().execute(async (trx) => {
+    const session = await lockChainEnd(trx, checkpoint.sessionId);
+    if (!session) return undefined;
+    const { rows } = await sql<{ id: string }>`
+      INSERT INTO checkpoints
+        (id, session_id, number, run_id, trigger, turn, reasoning, head, head_branch, commit, tree,
+         operation, base_url, files_changed, changes, diff, not_captured, warnings, bundle_id,
+         durability, late)
+      SELECT ${checkpoint.id}::uuid, ${checkpoint.sessionId}::uuid,
+        coalesce(max(number), 0) + 1, ${checkpoint.runId}::uuid, ${checkpoint.trigger},
+        ${checkpoint.turn}::int, ${json(checkpoint.reasoning)}::jsonb, ${work?.head ?? null},
+        ${work?.headBranch ?? null}, ${work?.commit ?? null}, ${work?.tree ?? null},
+        ${work?.operation ?? null}, ${work?.baseUrl ?? null}, ${work?.filesChanged ?? null}::int,
+        ${json(work?.changes ?? null)}::jsonb, ${work?.diff ?? null}::bytea,
+        ${json(checkpoint.notCaptured)}::jsonb, ${json(checkpoint.warnings)}::jsonb,
+        ${checkpoint.bundleId}::uuid, ${durability}, ${session.late}
+      FROM checkpoints WHERE session_id = ${checkpoint.sessionId}
+      ON CONFLICT (run_id) DO NOTHING
+      RETURNING id`.execute(trx);
+    if (rows.length === 0) return undefined;
+    await sql`
+      UPDATE sessions SET
+        latest_checkpoint_id = CASE WHEN ${session.late} THEN latest_checkpoint_id
+          ELSE ${checkpoint.id}::uuid END,
+        turn = coalesce(greatest(turn, ${checkpoint.turn}::int), turn),
+        local_commit = CASE WHEN ${work?.local ?? false} THEN ${work?.commit ?? null}
+          ELSE local_commit END,
+        -- A checkpoint that was still being saved when its session ended.
+        prune_at = CASE WHEN status = 'completed' THEN now()
+          WHEN status IN ('failed', 'cancelled') OR needs_attention THEN coalesce(prune_at, now() + interval '14 days')
+          ELSE prune_at END
+      WHERE id = ${checkpoint.sessionId}`.execute(trx);
+    await sql`
+      UPDATE sessions SET
+        latest_checkpoint_id = ${checkpoint.id}::uuid, ready_at = NULL, restored = NULL,
+        spawn_at = CASE WHEN ready_at IS NULL THEN spawn_at ELSE now() END
+      WHERE resumed_from = ${checkpoint.sessionId} AND status = 'pending'`.execute(trx);
+    return await findCheckpoint(trx, checkpoint.id);
+  });
+}
+
+/** Locks a session against another checkpoint of it, and its successor against being started. */
+async function lockChainEnd(db: Db, sessionId: string): Promise<{ late: boolean } | undefined> {
+  const { rows } = await sql<{ id: string; status: string }>`
+    SELECT id, status FROM sessions
+    WHERE id = ${sessionId} OR resumed_from = ${sessionId}
+    ORDER BY id FOR UPDATE`.execute(db);
+  if (!rows.some(({ id }) => id === sessionId)) return undefined;
+  return { late: rows.some(({ id, status }) => id !== sessionId && status !== 'pending') };
+}
+
+const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
+
+export async function findCheckpoint(db: Db, id: string): Promise<CheckpointRow | undefined> {
+  return await db.selectFrom('checkpoints').select(COLUMNS).where('id', '=', id).executeTakeFirst();
+}
+
+export async function findCheckpointOfRun(
+  db: Db,
+  runId: string,
+): Promise<CheckpointRow | undefined> {
+  return await db
+    .selectFrom('checkpoints')
+    .select(COLUMNS)
+    .where('run_id', '=', runId)
+    .executeTakeFirst();
+}
+
+/** The session's newest checkpoint that has a commit: what the next capture builds on. */
+export async function findLastCommit(
+  db: Db,
+  sessionId: string,
+): Promise<{ number: number; commit: string | null } | undefined> {
+  return await db
+    .selectFrom('checkpoints')
+    .select(['number', 'commit'])
+    .where('session_id', '=', sessionId)
+    .where('commit', 'is not', null)
+    .orderBy('number', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+}
+
+/** Oldest first. The cursor is the id of the last one of the page before. */
+export async function listCheckpoints(
+  db: Db,
+  sessionId: string,
+  { limit, cursor }: PageRequest,
+): Promise<Page<CheckpointRow>> {
+  let query = db.selectFrom('checkpoints').select(COLUMNS).where('session_id', '=', sessionId);
+  if (cursor) query = query.where('id', '>', cursor);
+  return toPage(
+    await query
+      .orderBy('id')
+      .limit(limit + 1)
+      .execute(),
+    limit,
+  );
+}
+
+/** The newest reasoning of a chain that was saved before, or with, this checkpoint. */
+export async function findReasoning(
+  db: Db,
+  options: { rootId: string; upTo: CheckpointRow },
+): Promise<Reasoning | null> {
+  const row = await db
+    .selectFrom('checkpoints')
+    .innerJoin('sessions', 'sessions.id', 'checkpoints.session_id')
+    .select('checkpoints.reasoning')
+    .where('sessions.root_id', '=', options.rootId)
+    .where('checkpoints.reasoning', 'is not', null)
+    .where('checkpoints.id', '<=', options.upTo.id)
+    .orderBy('checkpoints.id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.reasoning ?? null;
+}
+
+export async function findDiff(db: Db, id: string): Promise<Buffer | null> {
+  const row = await db
+    .selectFrom('checkpoints')
+    .select('diff')
+    .where('id', '=', id)
+    .executeTakeFirst();
+  return row?.diff ?? null;
+}
+
+/** Notes that the checkpoint's branch was acknowledged by a remote. */
+export async function notePushed(
+  db: Db,
+  options: { id: string; sessionId: string; url: string; commit: string },
+): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    await trx
+      .updateTable('checkpoints')
+      .set({ durability: 'pushed' })
+      .where('id', '=', options.id)
+      .execute();
+    await trx
+      .updateTable('sessions')
+      .set({ remote_url: options.url, remote_commit: options.commit })
+      .where('id', '=', options.sessionId)
+      .execute();
+  });
+}
+
+/** Adds warnings that came up after the checkpoint was recorded. */
+export async function addCheckpointWarnings(db: Db, id: string, warnings: string[]): Promise<void> {
+  await db
+    .updateTable('checkpoints')
+    .set({ warnings: sql<string>`warnings || ${JSON.stringify(warnings)}::jsonb` })
+    .where('id', '=', id)
+    .execute();
+}

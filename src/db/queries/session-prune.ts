@@ -1,0 +1,82 @@
+import { sql } from 'kysely';
+import type { Db } from '../connect.ts';
+import type { Session } from '../schema.ts';
+
+/**
+ * Says when the checkpoints of a chain of attempts are to be pruned: at once after success, else
+ * after their retention. Attempts without any are left out.
+ */
+export async function schedulePrune(
+  db: Db,
+  options: { rootId: string; afterDays: number },
+): Promise<void> {
+  await sql`
+    UPDATE sessions SET prune_at = now() + make_interval(days => ${options.afterDays}::int)
+    WHERE root_id = ${options.rootId}
+      AND EXISTS (SELECT FROM checkpoints WHERE checkpoints.session_id = sessions.id
+        AND checkpoints.pruned_at IS NULL)`.execute(db);
+}
+
+/**
+ * Ended sessions whose checkpoints are due, and that no live or wanted attempt of their chain may
+ * still go on from. Each comes back after as long as it is old, until its prune is noted.
+ */
+export async function takeDuePrunes(db: Db, limit: number): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    UPDATE sessions SET prune_at = now() + greatest(interval '1 minute', now() - ended_at)
+    WHERE id IN (
+      SELECT due.id FROM sessions AS due
+      WHERE due.prune_at <= now() AND due.ended_at IS NOT NULL AND NOT ${chainIsLive('due')}
+      ORDER BY due.prune_at
+      LIMIT ${limit}
+      FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id`.execute(db);
+  return rows.map(({ id }) => id);
+}
+
+const chainIsLive = (table: string) => sql`EXISTS (
+  SELECT FROM sessions AS live
+  WHERE live.root_id = ${sql.ref(table)}.root_id
+    AND (live.ended_at IS NULL OR live.resume_at IS NOT NULL))`;
+
+/** The session, if its checkpoints may be pruned now. */
+export async function findPrunable(db: Db, id: string): Promise<Session | undefined> {
+  const { rows } = await sql<Session>`
+    SELECT * FROM sessions
+    WHERE id = ${id} AND ended_at IS NOT NULL AND NOT ${chainIsLive('sessions')}`.execute(db);
+  return rows[0];
+}
+
+export async function noteLocalPruned(db: Db, id: string, commit: string): Promise<void> {
+  await db
+    .updateTable('sessions')
+    .set({ local_commit: null })
+    .where('id', '=', id)
+    .where('local_commit', '=', commit)
+    .execute();
+}
+
+export async function noteRemotePruned(db: Db, id: string, commit: string): Promise<void> {
+  await db
+    .updateTable('sessions')
+    .set({ remote_commit: null, remote_url: null })
+    .where('id', '=', id)
+    .where('remote_commit', '=', commit)
+    .execute();
+}
+
+/** Deletes the bundles of a session. Returns how many there were. */
+export async function deleteBundles(db: Db, sessionId: string): Promise<number> {
+  const { numAffectedRows } = await sql`
+    DELETE FROM bundles WHERE session_id = ${sessionId}`.execute(db);
+  return Number(numAffectedRows ?? 0);
+}
+
+/** Nothing of the session's checkpoints is left but their records. */
+export async function notePruned(db: Db, sessionId: string): Promise<void> {
+  await sql`
+    UPDATE checkpoints SET pruned_at = now()
+    WHERE session_id = ${sessionId} AND pruned_at IS NULL`.execute(db);
+  await sql`UPDATE sessions SET prune_at = NULL WHERE id = ${sessionId}`.execute(db);
+}

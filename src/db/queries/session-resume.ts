@@ -1,0 +1,144 @@
+import { sql } from 'kysely';
+import type { Db } from '../connect.ts';
+import type { RestoreOutcome, Session } from '../schema.ts';
+
+/**
+ * How a pending successor comes to life. Each write names the checkpoint that it was made from: a
+ * late checkpoint replaces that, and what was prepared from the old one then counts no more.
+ */
+export type Prepared = { id: string; checkpointId: string | null };
+
+/** Notes what became of the work. False: the session is not pending, or goes on from another one. */
+export async function noteRestored(
+  db: Db,
+  prepared: Prepared,
+  outcome: RestoreOutcome,
+  host: string,
+): Promise<boolean> {
+  const { rows } = await sql<{ id: string }>`
+    UPDATE sessions SET
+      restored = ${JSON.stringify(outcome)}::jsonb,
+      worktree = ${outcome.ok ? outcome.worktree : null},
+      host = CASE WHEN ${outcome.ok} THEN ${host} ELSE host END
+    WHERE id = ${prepared.id} AND status = 'pending'
+      AND latest_checkpoint_id IS NOT DISTINCT FROM ${prepared.checkpointId}::uuid
+      AND restored IS NULL
+    RETURNING id`.execute(db);
+  return rows.length > 0;
+}
+
+/** From now on the session can be claimed. */
+export async function markReady(db: Db, prepared: Prepared): Promise<boolean> {
+  const { rows } = await sql<{ id: string }>`
+    UPDATE sessions SET ready_at = coalesce(ready_at, now()), spawn_at = NULL, spawn_error = NULL
+    WHERE id = ${prepared.id} AND status = 'pending'
+      AND latest_checkpoint_id IS NOT DISTINCT FROM ${prepared.checkpointId}::uuid
+    RETURNING id`.execute(db);
+  return rows.length > 0;
+}
+
+/**
+ * Says that a run is about to start the session's agent: `starting` from now, with its time for the
+ * first heartbeat. The same run may say so again, after its worker died: that start may have failed,
+ * and the token it was given is void. Undefined: somebody else has started it, it goes on from a
+ * newer checkpoint, or the host has as many agents as it may have.
+ */
+export async function startSpawn(
+  db: Db,
+  prepared: Prepared,
+  spawn: { runId: string; host: string; limit: number },
+): Promise<Session | undefined> {
+  const { rows } = await sql<Session>`
+    UPDATE sessions SET
+      status = 'starting', spawn_run_id = ${spawn.runId}, spawn_at = NULL, spawn_error = NULL,
+      host = CASE WHEN spawner = 'command' THEN ${spawn.host} ELSE host END,
+      started_at = now(),
+      start_deadline_at = now() + make_interval(secs => start_seconds),
+      deadline_at = now() + make_interval(secs => timeout_seconds)
+    WHERE id = ${prepared.id}
+      AND (status = 'pending' OR (status = 'starting' AND spawn_run_id = ${spawn.runId}))
+      AND latest_checkpoint_id IS NOT DISTINCT FROM ${prepared.checkpointId}::uuid
+      AND (spawner <> 'command' OR ${spawn.limit}::int > (
+        SELECT count(*) FROM sessions AS other
+        WHERE other.host = ${spawn.host} AND other.spawner = 'command'
+          AND other.status IN ('starting', 'running') AND other.id <> ${prepared.id}))
+    RETURNING *`.execute(db);
+  return rows[0];
+}
+
+/**
+ * Notes that a session could not be prepared or started: it is pending again, and tried again after
+ * a while that doubles each time. One whose agent has beaten is left alone.
+ */
+export async function noteSpawnFailure(
+  db: Db,
+  failure: { id: string; runId: string; error: string },
+): Promise<boolean> {
+  const { rows } = await sql<{ id: string }>`
+    UPDATE sessions SET
+      status = 'pending', spawn_error = ${failure.error},
+      started_at = NULL, start_deadline_at = NULL, deadline_at = NULL,
+      spawn_at = now() + make_interval(secs => 2 ^ least(spawn_tries, 6))
+    WHERE id = ${failure.id}
+      AND (status = 'pending' OR (status = 'starting' AND spawn_run_id = ${failure.runId}))
+    RETURNING id`.execute(db);
+  return rows.length > 0;
+}
+
+/** Ends a session that cannot come to life; a person must look. Its checkpoints stay. */
+export async function giveUpPending(
+  db: Db,
+  ended: { id: string; runId: string; reason: string; error: string },
+): Promise<boolean> {
+  const { rows } = await sql<{ id: string }>`
+    UPDATE sessions SET
+      status = 'failed', ended_at = now(), needs_attention = true, end_reason = ${ended.reason},
+      spawn_error = ${ended.error}, spawn_at = NULL, start_deadline_at = NULL, deadline_at = NULL,
+      lease_expires_at = NULL
+    WHERE id = ${ended.id}
+      AND (status = 'pending' OR (status = 'starting' AND spawn_run_id = ${ended.runId}))
+    RETURNING id`.execute(db);
+  return rows.length > 0;
+}
+
+/** Pending sessions that should have come to life by now, each counted as one more try. */
+export async function takeSpawnDue(
+  db: Db,
+  options: { maxTries: number; limit: number },
+): Promise<{
+  again: string[];
+  spent: Pick<Session, 'id' | 'root_id' | 'agent_name' | 'spawn_error'>[];
+}> {
+  const { rows: spent } = await sql<Pick<Session, 'id' | 'root_id' | 'agent_name' | 'spawn_error'>>`
+    UPDATE sessions SET
+      status = 'failed', ended_at = now(), needs_attention = true, spawn_at = NULL,
+      end_reason = 'spawn_failed'
+    WHERE id IN (
+      SELECT id FROM sessions
+      WHERE status = 'pending' AND spawn_at <= now() AND spawn_tries >= ${options.maxTries}
+      LIMIT ${options.limit} FOR UPDATE SKIP LOCKED)
+    RETURNING id, root_id, agent_name, spawn_error`.execute(db);
+  const { rows } = await sql<{ id: string }>`
+    UPDATE sessions SET
+      spawn_tries = spawn_tries + 1, spawn_at = now() + ${PREPARE_TIME}
+    WHERE id IN (
+      SELECT sessions.id FROM sessions JOIN agents ON agents.id = sessions.agent_id
+      WHERE status = 'pending' AND spawn_at <= now() AND spawn_tries < ${options.maxTries}
+        AND NOT agents.paused
+      ORDER BY spawn_at LIMIT ${options.limit} FOR UPDATE OF sessions SKIP LOCKED)
+    RETURNING id`.execute(db);
+  return { again: rows.map(({ id }) => id), spent };
+}
+
+/** A run that prepares a session has this long before another one is made. */
+export const PREPARE_TIME = sql`interval '15 minutes'`;
+
+/** Puts off the start of a session that only waits for a place; that is no try. */
+export async function deferSpawn(db: Db, id: string): Promise<boolean> {
+  const { rows } = await sql<{ id: string }>`
+    UPDATE sessions SET
+      spawn_at = now() + interval '5 seconds', spawn_tries = greatest(spawn_tries - 1, 0)
+    WHERE id = ${id} AND status = 'pending'
+    RETURNING id`.execute(db);
+  return rows.length > 0;
+}

@@ -1,0 +1,96 @@
+import { findLastCommit } from '../../db/queries/checkpoints.ts';
+import type { Session } from '../../db/schema.ts';
+import { AppError } from '../../errors.ts';
+import type { Capture } from '../git/capture-types.ts';
+import { capture } from '../git/capture.ts';
+import { readCheckpoint } from '../git/checkpoint.ts';
+import { checkpointRef } from '../git/names.ts';
+import { moveCheckpointRef } from '../git/publish.ts';
+import { readTip, type Tip } from '../git/tip.ts';
+import { checkUrl } from '../git/url.ts';
+import type { CheckpointDeps } from './deps.ts';
+import { privateDirOf } from './places.ts';
+
+export type WorktreeCapture = {
+  capture: Capture;
+  privateDir: string;
+  ref: string;
+  tip: Tip;
+  /** The commit has the session's last recorded one behind it, so it carries that too. */
+  holdsEarlier: boolean;
+};
+
+/** Whether this worker can reach the session's worktree, by what the session says of it. */
+export function isHere(deps: CheckpointDeps, session: Session): boolean {
+  return session.worktree !== null && (session.host === null || session.host === deps.host);
+}
+
+/**
+ * Captures the session's worktree into its private git directory. Nothing is recorded and no branch
+ * is moved yet.
+ */
+export async function captureWorktree(
+  deps: CheckpointDeps,
+  session: Session,
+  signal: AbortSignal,
+): Promise<WorktreeCapture> {
+  const { worktree } = session;
+  if (worktree === null) throw new AppError('invalid', 'The session has no worktree.');
+  const ref = checkpointRef(session.agent_name, session.id);
+  const privateDir = privateDirOf(deps.places, session.id);
+  const last = await findLastCommit(deps.db, session.id);
+  const recorded = last?.commit ?? null;
+  const { policy } = deps;
+  const tip = await readTip({ worktree, policy, ref, recorded, signal });
+  const captured = await capture({
+    worktree,
+    privateDir,
+    agentName: session.agent_name,
+    sessionId: session.id,
+    number: (last?.number ?? 0) + 1,
+    previous: tip.previous,
+    policy,
+    now: new Date(),
+    signal,
+  });
+  const made = await readCheckpoint(captured.commit, { gitDir: privateDir, signal });
+  const holdsEarlier =
+    recorded === null || captured.commit === recorded || made?.previous === tip.previous;
+  return { capture: captured, privateDir, ref, tip, holdsEarlier };
+}
+
+/** Moves the checkpoint branch in the worktree's own repository: the one write there. */
+export async function moveBranch(
+  deps: CheckpointDeps,
+  session: Session,
+  taken: WorktreeCapture,
+  signal: AbortSignal,
+): Promise<void> {
+  if (taken.tip.at !== null && taken.tip.at !== taken.tip.previous) {
+    throw new AppError(
+      'conflict',
+      `The branch ${session.checkpoint_branch} was moved by somebody else; it was left where it is.`,
+    );
+  }
+  await moveCheckpointRef({
+    worktree: session.worktree ?? '',
+    privateDir: taken.privateDir,
+    policy: deps.policy,
+    ref: taken.ref,
+    commit: taken.capture.commit,
+    expected: taken.tip.at,
+    signal,
+  });
+}
+
+/** The remote whose commits a bundle may build on, if the service may reach it. */
+export async function baseRemoteOf(
+  deps: CheckpointDeps,
+  { base }: Capture,
+): Promise<{ name: string; url: string } | undefined> {
+  const name = base.upstream?.remote ?? 'origin';
+  const remote = base.remotes.find((it) => it.name === name) ?? base.remotes[0];
+  if (!remote) return undefined;
+  const allowed = await checkUrl(remote.url, deps.urls).catch(() => undefined);
+  return allowed && { name: remote.name, url: allowed.url };
+}

@@ -1,0 +1,49 @@
+import type { Config } from '../../config.ts';
+import type { Db } from '../../db/connect.ts';
+import type { Log } from '../../log.ts';
+import type { RepositoryPolicy } from '../git/repository.ts';
+import type { Credentials, UrlPolicy } from '../git/url.ts';
+import { makePlaces, type Places } from './places.ts';
+
+/** What work on checkpoints needs in a worker process. */
+export type CheckpointDeps = {
+  db: Db;
+  log: Log;
+  /** Names this machine. */
+  host: string;
+  places: Places;
+  /** Which worktrees may be captured, and where new ones may be made. */
+  policy: RepositoryPolicy;
+  /** Which remotes may be reached. */
+  urls: UrlPolicy;
+  credentials: readonly Credentials[];
+  /** Where branches are pushed when the agent's policy does not say. */
+  remote: string;
+  maxBundleBytes: number;
+};
+
+export async function openCheckpointDeps(options: {
+  config: Config;
+  db: Db;
+  log: Log;
+}): Promise<CheckpointDeps> {
+  const { config, db, log } = options;
+  const { checkpoints } = config;
+  const places = await makePlaces(config.dataDir);
+  const roots = [...checkpoints.roots, places.worktrees];
+  return {
+    db,
+    log,
+    host: config.hostname,
+    places,
+    policy: { roots },
+    urls: {
+      roots,
+      protocols: ['https', 'ssh', 'file', ...(checkpoints.allowHttp ? (['http'] as const) : [])],
+      hosts: checkpoints.gitHosts,
+    },
+    credentials: checkpoints.credentials,
+    remote: checkpoints.remote,
+    maxBundleBytes: checkpoints.maxBundleBytes,
+  };
+}

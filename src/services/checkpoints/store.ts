@@ -1,0 +1,91 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import {
+  attachBundle,
+  insertBundle,
+  readBundle,
+  type StoredBundle,
+} from '../../db/queries/bundles.ts';
+import type { CheckpointRow } from '../../db/queries/checkpoints.ts';
+import type { Session } from '../../db/schema.ts';
+import { createBundle, remoteHaves } from '../git/bundle.ts';
+import { fetchBase } from '../git/mirror.ts';
+import { newId } from '../ids.ts';
+import { baseRemoteOf, type WorktreeCapture } from './capture.ts';
+import type { CheckpointDeps } from './deps.ts';
+
+/** Runs `use` with a folder that is gone afterwards. */
+export async function withScratch<T>(
+  deps: CheckpointDeps,
+  use: (folder: string) => Promise<T>,
+): Promise<T> {
+  const folder = await mkdtemp(join(deps.places.scratch, 'job-'));
+  try {
+    return await use(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Stores a checkpoint beyond its machine: a bundle of everything that the worktree's remote lacks,
+ * in the database. Without a remote that can be reached, the bundle holds all history.
+ *
+ * @throws AppError `too_large` when it passes the cap
+ */
+export async function storeBundle(
+  deps: CheckpointDeps,
+  session: Session,
+  taken: WorktreeCapture,
+  checkpoint: CheckpointRow,
+  signal: AbortSignal,
+): Promise<void> {
+  const remote = await baseRemoteOf(deps, taken.capture);
+  const haves = remote
+    ? await remoteHaves(session.worktree ?? '', remote.name, deps.policy, signal)
+    : [];
+  await withScratch(deps, async (folder) => {
+    const bundle = await createBundle({
+      privateDir: taken.privateDir,
+      ref: taken.ref,
+      commit: taken.capture.commit,
+      file: join(folder, 'checkpoint.bundle'),
+      haves,
+      maxBytes: deps.maxBundleBytes,
+      signal,
+    });
+    if (!bundle) return;
+    const id = newId();
+    await insertBundle(deps.db, {
+      id,
+      sessionId: session.id,
+      prerequisites: bundle.prerequisites,
+      chunks: createReadStream(bundle.file),
+    });
+    const { holdsEarlier } = taken;
+    await attachBundle(deps.db, { checkpointId: checkpoint.id, bundleId: id, holdsEarlier });
+  });
+}
+
+/** Writes a stored bundle to a file, and finds what it builds on. */
+export async function loadBundle(
+  deps: CheckpointDeps,
+  stored: StoredBundle,
+  options: { folder: string; baseUrl: string | null; signal: AbortSignal },
+): Promise<{ bundle: string; base?: string }> {
+  const bundle = join(options.folder, 'checkpoint.bundle');
+  await pipeline(Readable.from(readBundle(deps.db, stored.id)), createWriteStream(bundle), {
+    signal: options.signal,
+  });
+  if (stored.prerequisites.length === 0 || options.baseUrl === null) return { bundle };
+  const base = await fetchBase({
+    folder: deps.places.mirrors,
+    remote: { url: options.baseUrl, policy: deps.urls, credentials: deps.credentials },
+    commits: stored.prerequisites,
+    signal: options.signal,
+  });
+  return { bundle, base };
+}

@@ -1,0 +1,91 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { readBundle, setPrerequisites } from '../../db/queries/bundles.ts';
+import type { BundleUpload, Session } from '../../db/schema.ts';
+import { AppError } from '../../errors.ts';
+import { readBundleHeader } from '../git/bundle-header.ts';
+import type { Checkpoint } from '../git/checkpoint.ts';
+import { git } from '../git/git.ts';
+import { fetchBase } from '../git/mirror.ts';
+import { checkpointRef } from '../git/names.ts';
+import { unpackBundle } from '../git/unpack-bundle.ts';
+import { verifyBundle } from '../git/verify-bundle.ts';
+import type { CheckpointDeps } from './deps.ts';
+
+/** A pack of text unpacks to several times its size; more than this is not meant well. */
+const UNPACK_FACTOR = 20;
+
+export type Uploaded = {
+  checkpoint: Checkpoint;
+  /** A repository that holds the bundle's commits, and what they build on. */
+  gitDir: string;
+  ref: string;
+  prerequisites: string[];
+};
+
+/**
+ * Verifies an uploaded bundle: whole, of this session, holding the announced commit and nothing else,
+ * building only on commits that its remote has. Leaves it unpacked in `folder`.
+ *
+ * @throws AppError `invalid`, `too_large`, `forbidden` or `unavailable` (the remote)
+ */
+export async function verifyUploaded(
+  deps: CheckpointDeps,
+  session: Session,
+  upload: BundleUpload,
+  options: { folder: string; signal: AbortSignal },
+): Promise<Uploaded> {
+  const { folder, signal } = options;
+  const file = join(folder, 'upload.bundle');
+  const chunks = Readable.from(readBundle(deps.db, upload.bundleId));
+  await pipeline(chunks, createWriteStream(file), { signal });
+  const { prerequisites, objectFormat } = await readBundleHeader(file);
+  const base = await baseOf(deps, upload, prerequisites, signal);
+  const ref = checkpointRef(session.agent_name, session.id);
+  const { checkpoint } = await verifyBundle({
+    file,
+    ref,
+    commit: upload.commit,
+    maxBytes: deps.maxBundleBytes,
+    maxUnpackedBytes: deps.maxBundleBytes * UNPACK_FACTOR,
+    ...(base !== undefined && { base: { path: base, roots: [deps.places.mirrors] } }),
+    scratch: folder,
+    signal,
+  });
+  const gitDir = join(folder, 'upload.git');
+  await git(['init', '-q', '--bare', '--template=', `--object-format=${objectFormat}`, gitDir], {
+    cwd: folder,
+    signal,
+  });
+  await mkdir(join(gitDir, 'objects', 'info'), { recursive: true });
+  if (base !== undefined) {
+    await writeFile(join(gitDir, 'objects', 'info', 'alternates'), `${join(base, 'objects')}\n`);
+  }
+  await unpackBundle(file, { maxBytes: deps.maxBundleBytes, strict: false }, { gitDir, signal });
+  await setPrerequisites(deps.db, upload.bundleId, prerequisites);
+  return { checkpoint, gitDir, ref, prerequisites };
+}
+
+async function baseOf(
+  deps: CheckpointDeps,
+  upload: BundleUpload,
+  prerequisites: string[],
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (prerequisites.length === 0) return undefined;
+  if (upload.baseUrl === undefined) {
+    throw new AppError(
+      'invalid',
+      'The bundle builds on commits that it does not hold, and no baseUrl says where they are. Send baseUrl, or a bundle without prerequisites.',
+    );
+  }
+  return await fetchBase({
+    folder: deps.places.mirrors,
+    remote: { url: upload.baseUrl, policy: deps.urls, credentials: deps.credentials },
+    commits: prerequisites,
+    signal,
+  });
+}

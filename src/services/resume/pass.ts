@@ -1,0 +1,23 @@
+import type { CheckpointRow } from '../../db/queries/checkpoints.ts';
+import type { Run, Session } from '../../db/schema.ts';
+import type { CheckpointPass } from '../checkpoints/pass.ts';
+import type { Step } from '../runs/step.ts';
+import type { ResumeDeps } from './deps.ts';
+
+/** What the steps of one resume share. */
+export type ResumePass = {
+  deps: ResumeDeps;
+  run: Run;
+  /** A folder that is gone after the pass. */
+  folder: string;
+  /** The session that is brought to life; undefined where there is nothing to do for it any more. */
+  successor: Session | undefined;
+  /** The attempt that ended. */
+  predecessor: Session | undefined;
+  /** Saves what is left in the predecessor's worktree. */
+  saving: CheckpointPass;
+  /** What the successor goes on from. */
+  from: CheckpointRow | undefined;
+};
+
+export type ResumeStep = Step<ResumePass>;

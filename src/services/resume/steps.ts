@@ -1,0 +1,124 @@
+import { findAgentPolicy } from '../../db/queries/agents.ts';
+import { findLastCommit } from '../../db/queries/checkpoints.ts';
+import { deferSpawn, markReady, startSpawn } from '../../db/queries/session-resume.ts';
+import { findSession } from '../../db/queries/sessions.ts';
+import type { AgentPolicy, Session } from '../../db/schema.ts';
+import { AppError } from '../../errors.ts';
+import type { CheckpointStep } from '../checkpoints/pass.ts';
+import { captureStep, moveStep, pushStep, record, storeStep } from '../checkpoints/steps.ts';
+import { plural } from '../plural.ts';
+import { continuationOf } from '../sessions/continuation.ts';
+import { issueSessionToken } from '../tokens/session-token.ts';
+import type { ResumePass, ResumeStep } from './pass.ts';
+import { restoreStep } from './restore.ts';
+
+const loadSession: ResumeStep = {
+  name: 'load session',
+  level: 'critical',
+  timeoutMs: 10_000,
+  run: async (pass) => {
+    const { db } = pass.deps;
+    const session = await findSession(db, pass.run.session_id ?? '');
+    if (!session) throw new AppError('not_found', 'The session is no longer there.');
+    const ours = session.status === 'starting' && session.spawn_run_id === pass.run.id;
+    if (session.status !== 'pending' && !ours) {
+      return { summary: `nothing to do: the session is ${session.status}` };
+    }
+    pass.successor = session;
+    if (session.resumed_from) pass.predecessor = await findSession(db, session.resumed_from);
+    pass.saving.session = pass.predecessor;
+    return {};
+  },
+};
+
+/** A step of a checkpoint, on the attempt that ended; left out where it left nothing to save. */
+const onPredecessor = (step: CheckpointStep): ResumeStep => ({
+  ...step,
+  run: async (pass, signal) => {
+    const begun = pass.successor?.status === 'starting';
+    if (!pass.saving.session || begun) return { skipped: true };
+    return await step.run(pass.saving, signal);
+  },
+});
+
+/** What the last checkpoint has already is not recorded again. */
+const recordChanges: CheckpointStep = {
+  name: 'record checkpoint',
+  level: 'best-effort',
+  timeoutMs: 30_000,
+  run: async (saving, signal) => {
+    const { session, taken } = saving;
+    if (!session || !taken) return { skipped: true };
+    const last = await findLastCommit(saving.deps.db, session.id);
+    if (last?.commit === taken.capture.commit) return { skipped: true };
+    await record(saving, signal);
+    const { number, files_changed: files } = saving.checkpoint ?? {};
+    return { summary: `saved checkpoint ${number} with ${plural(files ?? 0, 'changed file')}` };
+  },
+};
+
+const startAgent: ResumeStep = {
+  name: 'start agent',
+  level: 'critical',
+  timeoutMs: 60_000,
+  run: async (pass, signal) => {
+    const { successor, deps, from } = pass;
+    if (!successor) return { skipped: true };
+    const prepared = { id: successor.id, checkpointId: from?.id ?? null };
+    if (successor.spawner === 'pull') {
+      if (!(await markReady(deps.db, prepared))) throw superseded();
+      return { summary: 'waiting to be claimed' };
+    }
+    const policy = await findAgentPolicy(deps.db, successor.agent_id);
+    const spawn = { runId: pass.run.id, host: deps.host, limit: deps.spawnLimit };
+    const started = await deps.db.transaction().execute(async (trx) => {
+      const session = await startSpawn(trx, prepared, spawn);
+      return session && { session, token: await issueSessionToken(trx, session) };
+    });
+    if (!started) return await notStarted(pass, successor);
+    const continuation = await continuationOf(deps.db, started.session);
+    await start(pass, policy, { ...started, continuation }, signal);
+    return { summary: `started its agent by ${successor.spawner}` };
+  },
+};
+
+async function start(
+  { deps, run }: ResumePass,
+  policy: AgentPolicy | undefined,
+  started: { session: Session; token: string; continuation: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const spawner = policy?.spawner;
+  const request = { ...started, runId: run.id };
+  if (spawner?.type === 'command') return await deps.spawners.command(request, spawner, signal);
+  if (spawner?.type === 'webhook') return await deps.spawners.webhook(request, spawner, signal);
+  throw new AppError(
+    'invalid',
+    `The session is to be started by ${started.session.spawner}, and the agent's policy.spawner no longer says how.`,
+  );
+}
+
+/** A full host is no failure: the session waits for a place. */
+async function notStarted(pass: ResumePass, successor: Session) {
+  if (!(await deferSpawn(pass.deps.db, successor.id))) throw superseded();
+  return { summary: `waiting: host "${pass.deps.host}" has as many agents as it may have` };
+}
+
+function superseded(): AppError {
+  return new AppError(
+    'conflict',
+    'The session was taken up, or got a newer checkpoint, before its agent was started.',
+  );
+}
+
+/** Saves what the dead left, puts it into a new worktree, and starts whoever goes on. */
+export const resumeSteps: readonly ResumeStep[] = [
+  loadSession,
+  onPredecessor(captureStep),
+  onPredecessor(moveStep),
+  onPredecessor(recordChanges),
+  onPredecessor(storeStep),
+  onPredecessor(pushStep),
+  restoreStep,
+  startAgent,
+];

@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, open, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { noteSpawnFailure } from '../../db/queries/session-resume.ts';
+import { AppError } from '../../errors.ts';
+import type { SpawnerDeps } from './create.ts';
+import { agentEnvironment } from './environment.ts';
+import type { SpawnRequest, Spawners } from './spawner.ts';
+
+/**
+ * Starts a program on this host, in a process group of its own: it outlives the worker. Its output
+ * goes to a file; it finds its session in `DEFIB_SESSION_ID`, `DEFIB_SESSION_TOKEN`, `DEFIB_URL` and
+ * `DEFIB_PROMPT_FILE`. `{promptFile} {prompt} {worktree} {sessionId}` in its arguments are replaced.
+ */
+export function createCommandSpawner(deps: SpawnerDeps): Spawners['command'] {
+  return async (request, policy) => {
+    const { session, continuation } = request;
+    const folder = join(deps.places.agents, session.id);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const promptFile = join(folder, 'prompt.md');
+    await writeFile(promptFile, continuation, { mode: 0o600 });
+    const worktree = session.worktree ?? folder;
+    const values = { promptFile, prompt: continuation, worktree, sessionId: session.id };
+    const [program = '', ...args] = policy.command.map((part) => fill(part, values));
+    const output = await open(join(folder, 'output.log'), 'a', 0o600);
+    try {
+      const child = spawn(program, args, {
+        cwd: worktree,
+        detached: true,
+        stdio: ['ignore', output.fd, output.fd],
+        env: agentEnvironment(process.env, {
+          DEFIB_URL: deps.url(),
+          DEFIB_SESSION_ID: session.id,
+          DEFIB_SESSION_TOKEN: request.token,
+          DEFIB_PROMPT_FILE: promptFile,
+        }),
+      });
+      watchEarlyEnd(deps, request, child);
+      await started(child, program);
+      child.unref();
+    } finally {
+      await output.close();
+    }
+  };
+}
+
+type Values = Record<'promptFile' | 'prompt' | 'worktree' | 'sessionId', string>;
+
+/** In one pass, so that braces in the prompt itself stay as they are. */
+function fill(part: string, values: Values): string {
+  return part.replaceAll(
+    /\{(promptFile|prompt|worktree|sessionId)\}/g,
+    (_, name: keyof Values) => values[name],
+  );
+}
+
+async function started(child: ChildProcess, program: string): Promise<void> {
+  try {
+    await once(child, 'spawn');
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    const why = code === 'ENOENT' ? 'there is no such program, or its folder is gone' : code;
+    throw new AppError(
+      'unavailable',
+      `The command "${program}" could not be started: ${why}. Check the agent's policy.spawner and the PATH of the worker.`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * A program that ends before its first heartbeat is known to have failed now, not only at its start
+ * deadline. If this worker dies too, the deadline still holds.
+ */
+function watchEarlyEnd(deps: SpawnerDeps, request: SpawnRequest, child: ChildProcess): void {
+  const { session, runId } = request;
+  child.once('exit', (code, signal) => {
+    const how = signal === null ? `code ${code}` : `signal ${signal}`;
+    const error = `The command ended with ${how} before its first heartbeat; see ${join(deps.places.agents, session.id, 'output.log')}.`;
+    noteSpawnFailure(deps.db, { id: session.id, runId, error }).then(
+      (noted) => noted && deps.log.warn({ sessionId: session.id, error }, 'agent ended early'),
+      (cause: unknown) => deps.log.warn({ err: cause }, 'an early end was not noted'),
+    );
+  });
+}
