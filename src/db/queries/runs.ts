@@ -20,6 +20,7 @@ export type AcceptedRun = {
  * Returns for each run whether its row was written.
  */
 export async function insertRuns(db: Db, runs: AcceptedRun[]): Promise<boolean[]> {
+  // The index of names is on their lower case; without naming it, all agents would be read.
   const { rows } = await sql<{ id: string }>`
     INSERT INTO runs
       (id, agent_id, agent_name, kind, session_id, input, idempotency_key, request_hash)
@@ -35,6 +36,7 @@ export async function insertRuns(db: Db, runs: AcceptedRun[]): Promise<boolean[]
       ${runs.map((run) => run.requestHash)}::bytea[]
     ) AS run (id, agent_name, kind, session_id, input, idempotency_key, request_hash)
     JOIN agents ON agents.name = run.agent_name AND NOT agents.paused
+      AND lower(agents.name) = any(${runs.map((run) => run.agentName.toLowerCase())}::text[])
     ON CONFLICT DO NOTHING
     RETURNING id`.execute(db);
   const written = new Set(rows.map((row) => row.id));
