@@ -16,7 +16,11 @@ const folder = await mkdtemp(join(tmpdir(), 'defib-bench-package-'));
 try {
   const installed = await installPackage(folder, signal);
   const sizes = await sizeOf(installed);
-  const starts = await measureStarts(installed, { rounds: values.quick ? 5 : 40, signal });
+  const starts = await measureStarts(installed, {
+    rounds: values.quick ? 5 : 40,
+    scratch: folder,
+    signal,
+  });
   process.stdout.write(`${sizesToMarkdown(sizes)}\n\n${startsToMarkdown(starts)}\n`);
   if (values.json) await writeFile(values.json, JSON.stringify({ sizes, starts }, null, 2));
 } finally {
