@@ -47,13 +47,15 @@ describe.each(backends)('housekeeping on %s', (backend) => {
     return tally;
   };
 
-  it('deletes finished heartbeats past their retention, all of them, and nothing else', async () => {
+  it('deletes finished runs past their retention, all of them, and nothing else', async () => {
     await addRuns('heartbeat', 'ok', 31, 2500);
     await addRuns('heartbeat', 'error', 31, 10);
     await addRuns('heartbeat', 'warning', 29, 3);
     await addRuns('heartbeat', 'queued', 400, 4);
     await addRuns('heartbeat', 'running', 400, 5);
     await addRuns('checkpoint', 'ok', 400, 6);
+    await addRuns('resume', 'ok', 29, 2);
+    await addRuns('prune', 'queued', 400, 1);
     await sql`
       INSERT INTO run_steps SELECT id, 1, 'load agent', 'ok', 1 FROM runs`.execute(deps.db);
     await work();
@@ -61,16 +63,17 @@ describe.each(backends)('housekeeping on %s', (backend) => {
       'heartbeat warning': 3,
       'heartbeat queued': 4,
       'heartbeat running': 5,
-      'checkpoint ok': 6,
+      'resume ok': 2,
+      'prune queued': 1,
     });
-    expect(await deps.db.selectFrom('run_steps').select('name').execute()).toHaveLength(18);
+    expect(await deps.db.selectFrom('run_steps').select('name').execute()).toHaveLength(15);
   });
 
   it('deletes no more than a batch in one statement, the oldest first', async () => {
     await addRuns('heartbeat', 'ok', 40, 3);
     await addRuns('heartbeat', 'error', 60, 3);
     const acceptedBefore = new Date(Date.now() - 30 * 24 * 3600 * 1000);
-    const batch = { kind: 'heartbeat', acceptedBefore, limit: 4 } as const;
+    const batch = { acceptedBefore, limit: 4 };
     expect(await purgeRuns(deps.db, batch)).toBe(4);
     expect(await counts()).toEqual({ 'heartbeat ok': 2 });
     expect(await purgeRuns(deps.db, batch)).toBe(2);

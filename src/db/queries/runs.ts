@@ -140,19 +140,19 @@ export async function countQueued(db: Db, upTo: number): Promise<number> {
 }
 
 /**
- * Deletes finished runs of one kind that were accepted before the retention; at most `limit` of
+ * Deletes finished runs that were accepted before the retention; at most `limit` of
  * them, so that no statement holds locks for long. Returns how many were deleted.
  */
 export async function purgeRuns(
   db: Db,
-  options: { kind: RunKind; acceptedBefore: Date; limit: number },
+  options: { acceptedBefore: Date; limit: number },
 ): Promise<number> {
   // Ids are UUIDv7, so the primary key is in order of time and serves as the index.
   const { numAffectedRows } = await sql`
     DELETE FROM runs WHERE id IN (
       SELECT id FROM runs
       WHERE id < ${firstIdAt(options.acceptedBefore)}::uuid
-        AND kind = ${options.kind} AND finished_at IS NOT NULL
+        AND finished_at IS NOT NULL
       ORDER BY id
       LIMIT ${options.limit}
       FOR UPDATE SKIP LOCKED

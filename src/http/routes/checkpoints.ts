@@ -241,8 +241,15 @@ export function isUpload(c: Context<AppEnv>): boolean {
 function parse<T extends z.ZodType>(target: string, schema: T, value: unknown): z.output<T> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw invalidFields(target, result.error.issues);
+  const { issues } = result.error;
+  const large = issues.find(
+    (issue) => issue.code === 'custom' && issue.params?.['code'] === TOO_LARGE,
+  );
+  if (large) throw new AppError(TOO_LARGE, `${large.path.join('.')}: ${large.message}`);
+  throw invalidFields(target, issues);
 }
+
+const TOO_LARGE = 'too_large';
 
 async function jsonOf(c: Context<AppEnv>): Promise<unknown> {
   if (!(c.req.header('content-type') ?? '').startsWith('application/json')) {

@@ -1,6 +1,7 @@
 import type { Db } from '../../db/connect.ts';
 import { beatSession } from '../../db/queries/sessions.ts';
 import type { Directive, Session, SessionStatus } from '../../db/schema.ts';
+import { redactSaid } from '../checkpoints/redact.ts';
 import { refusal } from './refusal.ts';
 
 export type BeatView = {
@@ -23,7 +24,8 @@ export async function beat(
   id: string,
   said: { turn?: number | undefined; note?: string | undefined },
 ): Promise<BeatView> {
-  const session = await beatSession(db, id, { turn: said.turn ?? null, note: said.note ?? null });
+  const note = await redactSaid(said.note);
+  const session = await beatSession(db, id, { turn: said.turn ?? null, note: note ?? null });
   if (!session?.lease_expires_at) throw await refusal(db, id);
   return {
     status: session.status,
