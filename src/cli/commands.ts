@@ -11,6 +11,11 @@ export const COMMANDS: CommandEntry[] = [
     load: () => import('./up.ts'),
   },
   {
+    name: 'release',
+    summary: 'migrate a shared database',
+    load: () => import('./release.ts'),
+  },
+  {
     name: 'init',
     summary: 'make a coding agent call Defib',
     load: () => import('./init.ts'),

@@ -92,7 +92,9 @@ async function restoreFromAny(
   signal: AbortSignal,
 ): Promise<Restored> {
   const { deps, folder } = pass;
-  const options = { target, commit: from.commit ?? '', policy: deps.policy, signal };
+  // What a bundle builds on was fetched into a repository of ours.
+  const policy = { ...deps.policy, roots: [...deps.policy.roots, deps.places.mirrors] };
+  const options = { target, commit: from.commit ?? '', policy, signal };
   const failures: AppError[] = [];
   const attempt = async (source: RestoreOptions['from']): Promise<Restored | undefined> => {
     try {
