@@ -5,6 +5,7 @@ const CHECKS: Record<string, string[]> = {
   types: ['tsc'],
   'lint and layering': ['oxlint', '--deny-warnings'],
   format: ['prettier', '--check', '--log-level', 'warn', '.'],
+  client: ['node', 'scripts/client.ts', '--check'],
   schema: ['node', 'scripts/schema-dump.ts', '--check'],
 };
 

@@ -1,9 +1,7 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { startEmbeddedPostgres } from '../src/db/embedded.ts';
-import { migrate } from '../src/db/migrate.ts';
+import { withScratchDatabase } from './scratch-database.ts';
 
 /**
  * Writes `src/db/schema.sql`: what the migrations make, for people to read and reviews to show.
@@ -60,24 +58,10 @@ async function dump(url: string): Promise<string> {
   }
 }
 
-const dataDir = await mkdtemp(join(tmpdir(), 'defib-schema-'));
-// As root, PostgreSQL runs as another user, who must be able to reach its data.
-await chmod(dataDir, 0o755);
-const server = await startEmbeddedPostgres({
-  dataDir,
-  log: () => undefined,
-  settings: { fsync: 'off' },
-});
-try {
-  await migrate(server.url, { queues: false });
-  const fresh = `${await dump(server.url)}\n`;
-  if (!process.argv.includes('--check')) {
-    await writeFile(FILE, fresh);
-  } else if ((await readFile(FILE, 'utf8').catch(() => '')) !== fresh) {
-    console.error('src/db/schema.sql is out of date. Run: npm run schema');
-    process.exitCode = 1;
-  }
-} finally {
-  await server.stop();
-  await rm(dataDir, { recursive: true, force: true });
+const fresh = `${await withScratchDatabase({ queues: false }, dump)}\n`;
+if (!process.argv.includes('--check')) {
+  await writeFile(FILE, fresh);
+} else if ((await readFile(FILE, 'utf8').catch(() => '')) !== fresh) {
+  console.error('src/db/schema.sql is out of date. Run: npm run schema');
+  process.exitCode = 1;
 }

@@ -76,6 +76,9 @@ const environment = z.object({
   DEFIB_DATA_DIR: z.string().min(1).default('.defib'),
   DATABASE_URL: url(['postgres', 'postgresql']).optional(),
   DEFIB_DATABASE_POOL: integer(2, 200, 10),
+  DEFIB_DATABASE_POOLER: z
+    .enum(['none', 'transaction'], 'must be none or transaction')
+    .default('none'),
   REDIS_URL: url(['redis', 'rediss']).optional(),
   DEFIB_QUEUE_PREFIX: z
     .string()
@@ -135,6 +138,11 @@ function crossProblems(env: NodeJS.ProcessEnv): string[] {
   if (env.REDIS_URL && !env.DATABASE_URL) {
     problems.push('REDIS_URL needs DATABASE_URL: with Redis, the truth is in a shared PostgreSQL.');
   }
+  if (env.DEFIB_DATABASE_POOLER === 'transaction' && !env.REDIS_URL) {
+    problems.push(
+      'DEFIB_DATABASE_POOLER=transaction needs REDIS_URL: queues on PostgreSQL listen on connections of their own.',
+    );
+  }
   const app = {
     GITHUB_APP_ID: env.GITHUB_APP_ID,
     GITHUB_APP_PRIVATE_KEY: env.GITHUB_APP_PRIVATE_KEY,
@@ -188,6 +196,7 @@ function build(env: z.infer<typeof environment>) {
     dataDir: resolve(env.DEFIB_DATA_DIR),
     databaseUrl: env.DATABASE_URL,
     databasePool: env.DEFIB_DATABASE_POOL,
+    databasePooler: env.DEFIB_DATABASE_POOLER,
     redisUrl: env.REDIS_URL,
     queuePrefix: env.DEFIB_QUEUE_PREFIX,
     operatorToken: env.DEFIB_OPERATOR_TOKEN,

@@ -84,6 +84,7 @@ describe('loadConfig', () => {
     ['PORT', ' 80'],
     ['PORT', '0x50'],
     ['DEFIB_DATABASE_POOL', '1'],
+    ['DEFIB_DATABASE_POOLER', 'session'],
     ['DEFIB_MAX_QUEUED', '0'],
     ['DEFIB_RATE_LIMIT_PER_MINUTE', '1e3'],
     ['DEFIB_RATE_LIMIT_PER_MINUTE', 'off'],
@@ -97,6 +98,14 @@ describe('loadConfig', () => {
   ])('never replaces a bad value: %s=%s', (name, value) => {
     const lines = refusal({ ...database, [name]: value }).split('\n');
     expect(lines.filter((line) => line.startsWith(`  - ${name} must be `))).toHaveLength(1);
+  });
+
+  it('takes a pooler in transaction mode only where the queues need no connection of their own', () => {
+    const pooler = { ...database, DEFIB_DATABASE_POOLER: 'transaction' };
+    expect(refusal(pooler)).toContain('DEFIB_DATABASE_POOLER=transaction needs REDIS_URL');
+    expect(loadConfig({ ...pooler, REDIS_URL: 'redis://127.0.0.1' }).databasePooler).toBe(
+      'transaction',
+    );
   });
 
   it('never repeats a value, which may be a secret', () => {

@@ -9,6 +9,7 @@ import * as agentsTokensRuns from './migrations/0001_agents_tokens_runs.ts';
 import * as repositoriesAndIssues from './migrations/0002_repositories_and_issues.ts';
 import * as sessions from './migrations/0003_sessions.ts';
 import * as checkpoints from './migrations/0004_checkpoints.ts';
+import * as runDeaths from './migrations/0005_run_deaths.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -19,6 +20,7 @@ const migrations: Record<string, Migration> = {
   '0002_repositories_and_issues': repositoriesAndIssues,
   '0003_sessions': sessions,
   '0004_checkpoints': checkpoints,
+  '0005_run_deaths': runDeaths,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */

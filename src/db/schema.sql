@@ -143,7 +143,8 @@ CREATE TABLE runs (
   dispatch integer NOT NULL DEFAULT 1,
   dispatched_at timestamp with time zone NOT NULL DEFAULT now(),
   host text,
-  error_code text
+  error_code text,
+  deaths integer NOT NULL DEFAULT 0
 );
 
 CREATE TABLE sessions (

@@ -166,6 +166,8 @@ export type RunsTable = {
   finished_at: Timestamp | null;
   /** Raised by every claim: only the holder of the newest epoch may write the result. */
   epoch: Generated<number>;
+  /** How many workers died, or were cut off, while they had the run. */
+  deaths: Generated<number>;
   claimed_by: string | null;
   claim_expires_at: Timestamp | null;
   /** How often the run was handed to the queue; part of the job's id. */

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { serveStatic } from '@hono/node-server/serve-static';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { html } from 'hono/html';
+import { version } from '../version.ts';
 import type { AppEnv } from './env.ts';
 import { pageHeaders } from './page-headers.ts';
 
@@ -17,7 +18,7 @@ export function addDocs(app: OpenAPIHono<AppEnv>): void {
     openapi: '3.1.0',
     info: {
       title: 'Defib',
-      version: '0.1.0',
+      version: version(),
       description:
         'Heartbeats, checkpoints and resume for coding agents. Errors are application/problem+json ' +
         '(RFC 9457) with a stable `code`.',

@@ -31,7 +31,7 @@ export const heartbeatJob = defineJob({
       signal,
       (run, runSignal) => runHeartbeat(deps.heartbeat, heartbeatSteps, run, runSignal),
     );
-    if (executed.kind === 'finished') deps.wakeups.publish(runId, origin);
+    if (executed.kind === 'finished') deps.wakeups.answer(executed.run, origin);
     if (executed.kind === 'released') await deps.queues.enqueueRun(executed.dispatch, origin);
   },
 });

@@ -1,5 +1,4 @@
 import type { Queue } from 'bullmq';
-import { createBatcher } from '../batch.ts';
 import type { Dispatch } from '../db/queries/run-claims.ts';
 import type { RunKind } from '../db/schema.ts';
 import { withTimeout } from '../with-timeout.ts';
@@ -35,9 +34,6 @@ export type Queues = {
   close(): Promise<void>;
 };
 
-type BulkJob = Parameters<Queue['addBulk']>[0][number];
-type RunQueue = { queue: Queue; add: (job: BulkJob) => Promise<unknown> };
-
 /** A queue that is gone must not hold up whoever asks it: without an answer, the sweep asks again. */
 const TIMEOUT_MS = 2000;
 /**
@@ -49,19 +45,19 @@ const PENDING = new Set(['waiting', 'delayed', 'prioritized', 'waiting-children'
 
 export function openQueues(backend: QueueBackend, onError: (error: Error) => void): Queues {
   const open = (name: string) => backend.openQueue(name).on('error', onError);
-  const runQueues = new Map<string, RunQueue>();
-  const runQueue = (name: string): RunQueue => {
+  const runQueues = new Map<string, Queue>();
+  const runQueue = (name: string): Queue => {
     const known = runQueues.get(name);
     if (known) return known;
-    const opened = openRunQueue(open(name));
+    const opened = open(name);
     runQueues.set(name, opened);
     return opened;
   };
   // A host's queue is opened when the first work for it comes.
-  const queueFor = ({ kind, host }: Dispatch): RunQueue =>
+  const queueFor = ({ kind, host }: Dispatch): Queue =>
     runQueue(host === null ? RUN_QUEUES[kind] : hostQueue(RUN_QUEUES[kind], host));
   const all = [
-    ...[...new Set(Object.values(RUN_QUEUES))].map((name) => runQueue(name).queue),
+    ...[...new Set(Object.values(RUN_QUEUES))].map((name) => runQueue(name)),
     open(HOUSEKEEPING_QUEUE),
     open(TIMEOUT_WATCH_QUEUE),
   ];
@@ -71,31 +67,24 @@ export function openQueues(backend: QueueBackend, onError: (error: Error) => voi
     all,
     withHosts: (hosts) => [
       ...all,
-      ...hosts.map((host) => runQueue(hostQueue(RUN_QUEUES.checkpoint, host)).queue),
+      ...hosts.map((host) => runQueue(hostQueue(RUN_QUEUES.checkpoint, host))),
     ],
     enqueueRun: async (dispatch, origin) => {
       const data: RunJobData = { runId: dispatch.id, agentName: dispatch.agentName, origin };
       const name = `${dispatch.kind} ${dispatch.agentName}`;
-      const added = queueFor(dispatch).add({
-        name,
-        data,
-        opts: { jobId: jobIdOf(dispatch) },
-      });
+      // One by one: on PostgreSQL, BullMQ's bulk form creates two temporary tables a call.
+      const added = queueFor(dispatch).add(name, data, { jobId: jobIdOf(dispatch) });
       await withTimeout(added, TIMEOUT_MS);
     },
     isPending: async (dispatch) => {
-      const state = queueFor(dispatch).queue.getJobState(jobIdOf(dispatch));
+      const state = queueFor(dispatch).getJobState(jobIdOf(dispatch));
       return PENDING.has(await withTimeout(state, TIMEOUT_MS));
     },
     close: async () => {
-      const opened = new Set([...all, ...[...runQueues.values()].map(({ queue }) => queue)]);
+      const opened = new Set([...all, ...runQueues.values()]);
       await Promise.allSettled([...opened].map((queue) => queue.close()));
     },
   };
-}
-
-function openRunQueue(queue: Queue): RunQueue {
-  return { queue, add: createBatcher({ max: 100, send: (jobs) => queue.addBulk(jobs) }) };
 }
 
 /**

@@ -48,7 +48,7 @@ export const sessionWorkJob = defineJob({
         return await inTurn(sessionWork, run, () => work(sessionWork, run, runSignal));
       },
     );
-    if (executed.kind === 'finished') deps.wakeups.publish(runId, origin);
+    if (executed.kind === 'finished') deps.wakeups.answer(executed.run, origin);
     if (executed.kind === 'released') await deps.queues.enqueueRun(executed.dispatch, origin);
   },
 });

@@ -13,14 +13,14 @@ export type SweepDeps = { db: Db; queues: Queues; wakeups: Wakeups };
 
 export type SweepLimits = {
   /** A run whose worker died this many times is ended with an error. */
-  maxClaims: number;
+  maxDeaths: number;
   /** Seconds after which a queued run that nobody claimed is looked for in the queue. */
   overdueSeconds: number;
   /** Most rows that one sweep takes of each kind. */
   batch: number;
 };
 
-export const SWEEP_LIMITS: SweepLimits = { maxClaims: 3, overdueSeconds: 10, batch: 500 };
+export const SWEEP_LIMITS: SweepLimits = { maxDeaths: 3, overdueSeconds: 10, batch: 500 };
 
 export type Swept = { requeued: number; failed: number; redispatched: number };
 
@@ -31,15 +31,15 @@ export type Swept = { requeued: number; failed: number; redispatched: number };
  */
 export async function sweep(deps: SweepDeps, limits: SweepLimits): Promise<Swept> {
   const requeued = await requeueAbandoned(deps.db, {
-    maxClaims: limits.maxClaims,
+    maxDeaths: limits.maxDeaths,
     limit: limits.batch,
   });
   await enqueueAll(deps.queues, requeued);
   const failed = await failAbandoned(deps.db, {
-    maxClaims: limits.maxClaims,
+    maxDeaths: limits.maxDeaths,
     limit: limits.batch,
     error:
-      `This pass was begun ${limits.maxClaims} times and never finished, so it was given up: each ` +
+      `This pass was begun ${limits.maxDeaths} times and never finished, so it was given up: each ` +
       "time its worker died or was cut off. Look in the workers' logs for its run id; the next heartbeat makes a new pass.",
   });
   failed.forEach((id) => deps.wakeups.publish(id, null));

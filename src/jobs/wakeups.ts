@@ -1,3 +1,6 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Run } from '../db/schema.ts';
+
 /**
  * Tells the process that holds a caller open that the caller's run is finished. Only hints: what is
  * lost on the way is found by that process's poll.
@@ -5,6 +8,8 @@
 export type Wakeups = {
   /** `origin` is the instance that waits; null when it is not known. */
   publish(runId: string, origin: string | null): void;
+  /** The same for a finished row at hand: callers of this process have it without another read. */
+  answer(run: Run, origin: string | null): void;
   close(): Promise<void>;
 };
 
@@ -20,6 +25,7 @@ export type WakeTransport = {
 export function createWakeups(options: {
   instance: string;
   wakeLocal: (runIds: string[]) => void;
+  answerLocal: (run: Run) => void;
   transport: WakeTransport;
   onError: (error: unknown) => void;
 }): Wakeups {
@@ -27,18 +33,28 @@ export function createWakeups(options: {
   let sending: Promise<void> | undefined;
 
   const drain = async () => {
+    // What finishes in one turn of the event loop is told in one message.
+    await nextTurn();
     for (const [origin, runIds] of pending) {
       pending.delete(origin);
       await options.transport.send(origin, runIds).catch(options.onError);
     }
   };
 
+  const tell = (runId: string, origin: string | null) => {
+    if (origin === null || origin === options.instance) return;
+    pending.set(origin, [...(pending.get(origin) ?? []), runId]);
+    sending ??= drain().finally(() => (sending = undefined));
+  };
+
   return {
     publish: (runId, origin) => {
       options.wakeLocal([runId]);
-      if (origin === null || origin === options.instance) return;
-      pending.set(origin, [...(pending.get(origin) ?? []), runId]);
-      sending ??= drain().finally(() => (sending = undefined));
+      tell(runId, origin);
+    },
+    answer: (run, origin) => {
+      options.answerLocal(run);
+      tell(run.id, origin);
     },
     close: async () => {
       await sending;

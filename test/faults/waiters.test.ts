@@ -101,6 +101,7 @@ async function startDeafWorkers({
   const wakeups = createWakeups({
     instance: 'deaf',
     wakeLocal: () => undefined,
+    answerLocal: () => undefined,
     transport: { send: () => Promise.resolve(), close: () => Promise.resolve() },
     onError: () => undefined,
   });

@@ -58,6 +58,22 @@ describe('GET /api/runs', () => {
     expect(ids(await list('?status=warning', builder))).toEqual([]);
   });
 
+  it('filters by session', async () => {
+    const started = await service.call('POST', '/api/agents/roofer/sessions', {
+      body: { objective: 'mend the roof' },
+      token: await service.agentToken('roofer'),
+    });
+    const sessionId = started.body.session.id;
+    const beat = await service.call('POST', '/api/agents/roofer/heartbeat', {
+      body: { sessionId },
+      headers: { Prefer: 'respond-async' },
+    });
+    await accept(service, 'roofer');
+    expect(ids(await list(`?sessionId=${sessionId}`))).toEqual([beat.body.runId]);
+    expect(ids(await list(`?sessionId=${sessionId}`, builder))).toEqual([]);
+    expect((await list('?sessionId=1')).status).toBe(422);
+  });
+
   it('keeps an agent from the runs of another', async () => {
     expect(await list('?agentName=painter', builder)).toMatchObject({
       status: 403,

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { claimRuns } from '../../src/db/queries/run-claims.ts';
+import { claimRuns, releaseClaim } from '../../src/db/queries/run-claims.ts';
 import type { Run } from '../../src/db/schema.ts';
 import { RUN_QUEUES } from '../../src/jobs/queues.ts';
 import { sweep, SWEEP_LIMITS } from '../../src/jobs/sweep.ts';
@@ -131,6 +131,30 @@ describe.each(backends)('the sweep on %s', (backend) => {
     expect(await claim([id!])).toEqual([]);
     await age();
     expect(await run()).toEqual(NOTHING);
+  });
+
+  it('counts deaths alone: a claim that was given back is none', async () => {
+    const [id] = await accept(1);
+    for (let drained = 1; drained <= 3; drained += 1) {
+      expect(await claim([id!])).toEqual([drained]);
+      expect(await releaseClaim(deps.db, { id: id!, epoch: drained })).toMatchObject({ id });
+    }
+    const outcomes = ['requeued', 'requeued', 'failed'] as const;
+    for (const [earlier, outcome] of outcomes.entries()) {
+      expect(await row(id!)).toMatchObject({ status: 'queued', deaths: earlier });
+      await claim([id!]);
+      await age();
+      expect(await run()).toEqual({ ...NOTHING, [outcome]: 1 });
+    }
+    expect(await row(id!)).toMatchObject({ status: 'error', deaths: 3 });
+  });
+
+  it('counts a death that the next worker finds before the sweep does', async () => {
+    const [id] = await accept(1);
+    await claim([id!]);
+    await age();
+    expect(await claim([id!])).toEqual([2]);
+    expect(await row(id!)).toMatchObject({ status: 'running', deaths: 1 });
   });
 
   it('takes each run once, however many sweep at the same time', async () => {

@@ -22,6 +22,8 @@ export async function claimRuns(db: Db, options: ClaimOptions): Promise<Run[]> {
     .set({
       status: 'running',
       epoch: sql<number>`epoch + 1`,
+      // Whoever takes over from a worker that let its lease pass has found it dead.
+      deaths: sql<number>`deaths + (status = 'running')::int`,
       claimed_by: options.holder,
       claim_expires_at: sql<Date>`now() + make_interval(secs => ${options.leaseSeconds})`,
       started_at: sql<Date>`now()`,
@@ -53,11 +55,13 @@ export type RunResult = {
 export type FinishedRun = RunResult & { id: string; epoch: number };
 
 /**
- * Writes results and steps in one statement, each if its claim is still the newest. Returns for
- * each whether it was: false means that the work was done in vain and another result stands.
+ * Writes results and steps in one statement, each if its claim is still the newest. Returns the
+ * finished rows in the order of the results; undefined means that the work was done in vain and
+ * another result stands.
  */
-export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<boolean[]> {
-  const { rows } = await sql<{ id: string }>`
+export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<(Run | undefined)[]> {
+  // The ids are given twice: joined to the results alone, all runs could be read to find them.
+  const { rows } = await sql<Run>`
     WITH result AS (
       SELECT * FROM jsonb_to_recordset(${JSON.stringify(finished.map(toRecord))}::jsonb) AS result (
         id uuid, epoch int, status text, summary text, warnings jsonb, errors jsonb,
@@ -76,17 +80,19 @@ export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<boole
         finished_at = clock_timestamp(),
         claim_expires_at = NULL
       FROM result
-      WHERE runs.id = result.id AND runs.status = 'running' AND runs.epoch = result.epoch
-      RETURNING runs.id, result.steps
-    ), steps AS (
+      WHERE runs.id = any(${finished.map(({ id }) => id)}::uuid[])
+        AND runs.id = result.id AND runs.status = 'running' AND runs.epoch = result.epoch
+      RETURNING runs.*
+    ), recorded AS (
       INSERT INTO run_steps (run_id, position, name, status, duration_ms)
       SELECT finished.id, step.position, step.value ->> 'name', step.value ->> 'status',
         (step.value ->> 'duration_ms')::int
-      FROM finished, jsonb_array_elements(finished.steps) WITH ORDINALITY AS step (value, position)
+      FROM finished JOIN result USING (id),
+        jsonb_array_elements(result.steps) WITH ORDINALITY AS step (value, position)
     )
-    SELECT id FROM finished`.execute(db);
-  const written = new Set(rows.map((row) => row.id));
-  return finished.map((run) => written.has(run.id));
+    SELECT * FROM finished`.execute(db);
+  const byId = new Map(rows.map((run) => [run.id, run]));
+  return finished.map(({ id }) => byId.get(id));
 }
 
 function toRecord({ touchedIssueUrls, nextHeartbeatSeconds, errorCode, ...run }: FinishedRun) {
@@ -146,36 +152,38 @@ export async function releaseClaim(
     .executeTakeFirst();
 }
 
-/** Puts runs back in the queue whose worker died, unless it happened `maxClaims` times. */
+/** Puts runs back in the queue whose worker died, unless it is the death number `maxDeaths`. */
 export async function requeueAbandoned(
   db: Db,
-  options: { maxClaims: number; limit: number },
+  options: { maxDeaths: number; limit: number },
 ): Promise<Dispatch[]> {
   const { rows } = await sql<Dispatch>`
     UPDATE runs SET
-      status = 'queued', claimed_by = NULL, claim_expires_at = NULL,
+      status = 'queued', claimed_by = NULL, claim_expires_at = NULL, deaths = deaths + 1,
       dispatch = dispatch + 1, dispatched_at = now()
     WHERE id IN (
       SELECT id FROM runs
-      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now() AND epoch < ${options.maxClaims}
+      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now()
+        AND deaths + 1 < ${options.maxDeaths}
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
     RETURNING id, kind, agent_name AS "agentName", dispatch, ${route} AS host`.execute(db);
   return rows;
 }
 
-/** Ends runs that killed `maxClaims` workers, with an error that says so. Returns their ids. */
+/** Ends runs that killed `maxDeaths` workers, with an error that says so. Returns their ids. */
 export async function failAbandoned(
   db: Db,
-  options: { maxClaims: number; limit: number; error: string },
+  options: { maxDeaths: number; limit: number; error: string },
 ): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     UPDATE runs SET
-      status = 'error', finished_at = now(), claim_expires_at = NULL,
+      status = 'error', finished_at = now(), claim_expires_at = NULL, deaths = deaths + 1,
       summary = ${options.error}, errors = ${JSON.stringify([options.error])}::jsonb
     WHERE id IN (
       SELECT id FROM runs
-      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now() AND epoch >= ${options.maxClaims}
+      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now()
+        AND deaths + 1 >= ${options.maxDeaths}
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
     )
     RETURNING id`.execute(db);

@@ -49,6 +49,10 @@ const list = createRoute({
         .openapi({ param: { name: 'agentName', in: 'query' }, example: 'builder' }),
       kind: runSchema.shape.kind.optional().openapi({ param: { name: 'kind', in: 'query' } }),
       status: runSchema.shape.status.optional().openapi({ param: { name: 'status', in: 'query' } }),
+      sessionId: z
+        .uuid('must be a UUID')
+        .optional()
+        .openapi({ param: { name: 'sessionId', in: 'query' } }),
     }),
   },
   responses: { 200: json(pageOf(runSchema), 'A page of runs'), ...problems() },

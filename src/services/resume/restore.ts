@@ -112,7 +112,12 @@ async function restoreFromAny(
   }
   const stored = await findBundleOf(deps.db, from);
   if (stored) {
-    const source = await loadBundle(deps, stored, { folder, baseUrl: from.base_url, signal });
+    const source = await loadBundle(deps, stored, {
+      session: origin,
+      folder,
+      baseUrl: from.base_url,
+      signal,
+    });
     const remote = await attempt(source);
     if (remote) return remote;
   }

@@ -18,8 +18,8 @@ export type Claim = {
 export type Claims = {
   /** Undefined where another worker has the run, or it is finished. */
   claim(runId: string): Promise<Claim | undefined>;
-  /** Writes a result. False where the claim is no longer the newest: another result stands. */
-  finish(result: FinishedRun): Promise<boolean>;
+  /** Writes a result. Undefined where the claim is no longer the newest: another result stands. */
+  finish(result: FinishedRun): Promise<Run | undefined>;
   /** Renews what this process holds; aborts what it lost. Called by the timer, and by tests. */
   renew(): Promise<void>;
   close(): void;

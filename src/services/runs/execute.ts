@@ -6,8 +6,8 @@ import type { Claims } from './claims.ts';
 export type ExecuteDeps = { db: Db; claims: Claims };
 
 export type Executed =
-  /** The result is written; whoever waits for it can be woken. */
-  | { kind: 'finished' }
+  /** The result is written, and this is the row; whoever waits for it can have it. */
+  | { kind: 'finished'; run: Run }
   /** Another worker has the run or finished it. */
   | { kind: 'not-ours' }
   /** We were told to stop: the run is back in the queue and wants to be dispatched. */
@@ -30,9 +30,8 @@ export async function executeRun(
   const either = AbortSignal.any([signal, claim.signal]);
   try {
     const result = await work(claim.run, either);
-    return (await claims.finish({ ...key, ...result }))
-      ? { kind: 'finished' }
-      : { kind: 'not-ours' };
+    const run = await claims.finish({ ...key, ...result });
+    return run ? { kind: 'finished', run } : { kind: 'not-ours' };
   } catch (error) {
     if (!either.aborted) throw error;
     const dispatch = await releaseClaim(db, key);

@@ -9,6 +9,8 @@ export type RunWaiters = {
   wait(runId: string, options: WaitOptions): Promise<Run | undefined>;
   /** A hint that these runs may be finished. Wrong or lost hints are harmless. */
   wake(runIds: string[]): void;
+  /** Answers those who wait for this run, with the row as the database returned it. */
+  answer(run: Run): void;
   /** How many callers are held open. */
   count(): number;
   close(): void;
@@ -82,6 +84,7 @@ export function createRunWaiters(options: {
         waiting.set(runId, (waiting.get(runId) ?? new Set()).add(done));
       }),
     wake,
+    answer: (run) => settle(run.id, run),
     count: () => [...waiting.values()].reduce((sum, callers) => sum + callers.size, 0),
     close: () => {
       closed = true;

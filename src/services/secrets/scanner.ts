@@ -1,8 +1,12 @@
+import { extname } from 'node:path';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { AppError } from '../../errors.ts';
 import type { Hit } from './find.ts';
 import type { ScanAnswer, ScanRequest } from './worker.ts';
+
+/** TypeScript in the repository, JavaScript in the package. */
+const WORKER = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
 
 export type Scanner = {
   /**
@@ -63,7 +67,7 @@ export function openScanner(): Scanner {
 }
 
 function startWorker(): Worker {
-  const worker = new Worker(new URL('./worker.ts', import.meta.url));
+  const worker = new Worker(WORKER);
   // Whoever waits is told by `once`; without a listener it would end the process.
   worker.on('error', () => undefined);
   return worker;

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Pool } from 'pg';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Db, openDb, openPool } from '../../../src/db/connect.ts';
+import { claimRuns, finishRuns } from '../../../src/db/queries/run-claims.ts';
 import { createAcceptHeartbeat } from '../../../src/services/heartbeat/accept.ts';
 import { putAgent } from '../../../src/services/agents/put.ts';
 import { createRunWaiters, type RunWaiters } from '../../../src/services/runs/waiters.ts';
@@ -60,6 +61,31 @@ it('answers every caller of a run from its row when a hint comes', async () => {
   await finish([other!]);
   waiters.wake([other!]);
   expect(await elsewhere).toMatchObject({ id: other });
+});
+
+it('answers with the row that the finishing statement returned, which is the one that stands', async () => {
+  open(NEVER);
+  const [id] = await accept(1);
+  const waiting = waiters.wait(id!, LONG);
+  const [claimed] = await claimRuns(db, { ids: [id!], holder: 'test', leaseSeconds: 20 });
+  const [run] = await finishRuns(db, [
+    {
+      id: id!,
+      epoch: claimed!.epoch,
+      status: 'warning',
+      summary: 'Done.',
+      warnings: ['slow'],
+      errors: [],
+      touchedIssueUrls: ['https://github.com/acme/app/issues/1'],
+      directives: [],
+      nextHeartbeatSeconds: 60,
+      steps: [{ name: 'load agent', status: 'ok', duration_ms: 3 }],
+    },
+  ]);
+  waiters.answer(run!);
+  const answered = await waiting;
+  const stored = await db.selectFrom('runs').selectAll().where('id', '=', id!).executeTakeFirst();
+  expect(answered).toEqual(stored);
 });
 
 it('takes a wrong hint for no answer', async () => {

@@ -1,0 +1,58 @@
+import type { CommandEntry } from './frame/entry.ts';
+
+/**
+ * Every command, in the order of the help. To add one: a file that exports `define`, and a line here.
+ * Files are imported only when their command is called.
+ */
+export const COMMANDS: CommandEntry[] = [
+  {
+    name: 'up',
+    summary: 'start the service here, in the foreground',
+    load: () => import('./up.ts'),
+  },
+  {
+    name: 'release',
+    summary: 'migrate a shared database',
+    load: () => import('./release.ts'),
+  },
+  {
+    name: 'init',
+    summary: 'make a coding agent call Defib',
+    load: () => import('./init.ts'),
+  },
+  {
+    name: 'hook',
+    summary: 'what coding agents call',
+    hidden: true,
+    direct: () => import('./hook.ts'),
+  },
+  {
+    name: 'demo',
+    summary: 'see heartbeat, time limit and resume happen',
+    load: () => import('./demo.ts'),
+  },
+  { name: 'agents', summary: 'list, show and set up agents', load: () => import('./agents.ts') },
+  { name: 'token', summary: 'issue, list and revoke tokens', load: () => import('./token.ts') },
+  {
+    name: 'repos',
+    summary: 'list, track and untrack repositories',
+    load: () => import('./repos.ts'),
+  },
+  { name: 'sessions', summary: 'list sessions', load: () => import('./sessions.ts') },
+  { name: 'show', summary: 'show one session or run', load: () => import('./show.ts') },
+  {
+    name: 'logs',
+    summary: 'list runs, or follow them as they happen',
+    load: () => import('./logs.ts'),
+  },
+  {
+    name: 'doctor',
+    summary: 'find what is wrong, and how to mend it',
+    load: () => import('./doctor.ts'),
+  },
+  {
+    name: 'completion',
+    summary: 'print a script for completion in your shell',
+    load: () => import('./completion.ts'),
+  },
+];

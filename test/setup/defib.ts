@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { TestService } from './service.ts';
+
+const ENTRY = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+export type Outcome = { code: number | null; stdout: string; stderr: string };
+
+export type RunningDefib = {
+  stdout(): string;
+  stderr(): string;
+  /** Ends it. */
+  stop(): Promise<void>;
+  exited: Promise<Outcome>;
+};
+
+export type DefibOptions = {
+  env?: Record<string, string | undefined>;
+  /** A folder without a `.defib`, unless the test puts one there. */
+  cwd?: string;
+};
+
+/** Starts `defib` as a process of its own, with this environment alone. */
+export function startDefib(args: string[], { env = {}, cwd = '/' }: DefibOptions): RunningDefib {
+  const child = spawn(process.execPath, [ENTRY, ...args], {
+    cwd,
+    env: { PATH: process.env['PATH'], TZ: 'UTC', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => void (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => void (stderr += chunk.toString()));
+  const exited = once(child, 'close').then(([code]) => ({
+    code: code as number | null,
+    stdout,
+    stderr,
+  }));
+  return {
+    stdout: () => stdout,
+    stderr: () => stderr,
+    exited,
+    async stop() {
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+/** Runs `defib` to its end. */
+export const defib = (args: string[], options: DefibOptions = {}): Promise<Outcome> =>
+  startDefib(args, options).exited;
+
+/** The environment of an operator of this service. */
+export const operatorOf = ({ url, env }: TestService): Record<string, string> => ({
+  DEFIB_URL: url,
+  DEFIB_TOKEN: env['DEFIB_OPERATOR_TOKEN'] ?? '',
+});
