@@ -1,5 +1,5 @@
 import { findAgentPolicy } from '../../db/queries/agents.ts';
-import { findLastCommit } from '../../db/queries/checkpoints.ts';
+import { findLastCommit, noteLocal } from '../../db/queries/checkpoints.ts';
 import { deferSpawn, markReady, startSpawn } from '../../db/queries/session-resume.ts';
 import { findSession } from '../../db/queries/sessions.ts';
 import type { AgentPolicy, Session } from '../../db/schema.ts';
@@ -50,7 +50,11 @@ const recordChanges: CheckpointStep = {
     const { session, taken } = saving;
     if (!session || !taken) return { skipped: true };
     const last = await findLastCommit(saving.deps.db, session.id);
-    if (last?.commit === taken.capture.commit) return { skipped: true };
+    if (last?.commit === taken.capture.commit) {
+      // Who made it may have moved the branch without a word: it is removed with the rest one day.
+      if (saving.moved) await noteLocal(saving.deps.db, session.id, taken.capture.commit);
+      return { skipped: true };
+    }
     await record(saving, signal);
     const { number, files_changed: files } = saving.checkpoint ?? {};
     return { summary: `saved checkpoint ${number} with ${plural(files ?? 0, 'changed file')}` };
