@@ -11,6 +11,17 @@ export const COMMANDS: CommandEntry[] = [
     load: () => import('./up.ts'),
   },
   {
+    name: 'init',
+    summary: 'make a coding agent call Defib',
+    load: () => import('./init.ts'),
+  },
+  {
+    name: 'hook',
+    summary: 'what coding agents call',
+    hidden: true,
+    direct: () => import('./hook.ts'),
+  },
+  {
     name: 'demo',
     summary: 'see heartbeat, time limit and resume happen',
     load: () => import('./demo.ts'),

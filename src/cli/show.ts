@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import {
+  type Checkpoint,
   type Client,
   DefibError,
   type Run,
@@ -8,13 +9,16 @@ import {
 } from '../client/index.ts';
 import { CliError } from './frame/errors.ts';
 import { fields, type OutputOptions, print, table, time, withJson } from './frame/output.ts';
+import { listUpTo } from './frame/pages.ts';
 import { oneLine } from './frame/printable.ts';
 import { openService } from './frame/service.ts';
 import { sessionTable } from './sessions.ts';
 
 export function define(command: Command): void {
   withJson(command)
-    .description('Shows a session with the attempts at its work, or a run with its steps.')
+    .description(
+      'Shows a session with its checkpoints and the attempts at its work, or a run with its steps.',
+    )
     .argument('<id>', 'id of a session or of a run')
     .addHelpText(
       'after',
@@ -29,7 +33,7 @@ Examples:
 async function show(id: string, options: OutputOptions): Promise<void> {
   const { client } = await openService();
   const session = await unlessMissing(sessionOf(client, id));
-  if (session) return print(session, options, describeSession);
+  if (session) return print(await withCheckpoints(client, session), options, describeSession);
   const run = await unlessMissing(
     unwrap(client.GET('/api/runs/{id}', { params: { path: { id } } })),
   );
@@ -39,6 +43,16 @@ async function show(id: string, options: OutputOptions): Promise<void> {
     `No session and no run has the id ${id}.`,
     '"defib sessions" and "defib logs" list them.',
   );
+}
+
+type Shown = SessionWithAttempts & { checkpoints: Checkpoint[] };
+
+async function withCheckpoints(client: Client, session: SessionWithAttempts): Promise<Shown> {
+  const path = { id: session.id };
+  const page = await listUpTo(Infinity, (query) =>
+    unwrap(client.GET('/api/sessions/{id}/checkpoints', { params: { path, query } })),
+  );
+  return { ...session, checkpoints: page.items };
 }
 
 const sessionOf = (client: Client, id: string): Promise<SessionWithAttempts> =>
@@ -53,8 +67,7 @@ async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   }
 }
 
-function describeSession(session: SessionWithAttempts): string {
-  const { attempts, ...one } = session;
+function describeSession({ attempts, checkpoints, ...one }: Shown): string {
   return [
     fields({
       session: one.id,
@@ -78,7 +91,32 @@ function describeSession(session: SessionWithAttempts): string {
       ended: one.endedAt && time(one.endedAt),
     }),
     `Attempts:\n${sessionTable(attempts)}`,
+    ...(checkpoints.length > 0 ? [`Checkpoints:\n${checkpointTable(checkpoints)}`] : []),
   ].join('\n\n');
+}
+
+const checkpointTable = (checkpoints: Checkpoint[]): string =>
+  table(
+    ['NUMBER', 'ID', 'SAVED', 'TRIGGER', 'DURABILITY', 'FILES', 'COMMIT', 'NEXT STEP'],
+    checkpoints.map((checkpoint) => [
+      checkpoint.number,
+      checkpoint.id,
+      time(checkpoint.createdAt),
+      checkpoint.trigger,
+      describeDurability(checkpoint),
+      checkpoint.filesChanged,
+      checkpoint.commit?.slice(0, 12),
+      checkpoint.reasoning?.nextStep,
+    ]),
+  );
+
+function describeDurability({ durability, late, prunedAt, notCaptured }: Checkpoint): string {
+  const more = [
+    ...(late ? ['late'] : []),
+    ...(notCaptured.length > 0 ? [`without ${notCaptured.length} files`] : []),
+    ...(prunedAt === null ? [] : ['pruned']),
+  ];
+  return [durability, ...more].join(', ');
 }
 
 function describeRun(run: Run): string {

@@ -7,6 +7,7 @@ export { DefibError, type Problem } from './error.ts';
 
 export type Agent = components['schemas']['Agent'];
 export type AgentPolicy = components['schemas']['AgentPolicy'];
+export type Checkpoint = components['schemas']['Checkpoint'];
 export type Repository = components['schemas']['Repository'];
 export type Run = components['schemas']['AgentRun'];
 export type Session = components['schemas']['Session'];

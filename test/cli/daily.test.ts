@@ -129,6 +129,20 @@ describe('defib sessions and defib show', () => {
     expect((await json('show', started[0]!)).attempts).toHaveLength(1);
   });
 
+  it('shows its checkpoints', async () => {
+    const body = { objective: 'save it' };
+    const { body: started } = await service.call('POST', '/api/agents/roofer/sessions', { body });
+    const { session, token } = started;
+    const saved = await service.call('POST', `/api/sessions/${session.id}/checkpoints`, {
+      token,
+      body: { trigger: 'turn', reasoning: { nextStep: 'sweep the roof' } },
+    });
+    expect(saved.status).toBe(201);
+    const text = await run('show', session.id);
+    expect(text).toMatch(new RegExp(`^1 +${saved.body.id} .* turn +stored .*sweep the roof$`, 'm'));
+    expect((await json('show', session.id)).checkpoints).toMatchObject([{ id: saved.body.id }]);
+  });
+
   it('shows a run with its steps', async () => {
     const { body } = await service.call('POST', '/api/agents/roofer/heartbeat');
     const text = await run('show', body.runId);

@@ -61,7 +61,7 @@ describe('defib doctor', () => {
     const env = { ...operatorOf(service), DEFIB_TOKEN: 'nonsense' };
     const { code, stdout } = await defib(['doctor'], { env, cwd: folder });
     expect(stdout).toMatch(/^WRONG {4}token: .*\n {9}mend it: Set DEFIB_TOKEN/m);
-    expect(stdout).toContain('1 of 9 checks');
+    expect(stdout).toContain('1 of 10 checks');
     expect(code).toBe(1);
   });
 
@@ -107,6 +107,26 @@ describe('defib doctor', () => {
     const { wrong, find } = await examine({ DEFIB_DATA_DIR: dataDir });
     expect(wrong).toEqual(['credentials']);
     expect(find('credentials')?.fix).toBe(`chmod 600 '${file}'`);
+  });
+
+  it('finds worktree roots that are not there', async () => {
+    const [root, file, missing] = ['root', 'file', 'missing'].map((name) => join(folder, name));
+    await mkdir(root!);
+    await writeFile(file!, '');
+    const env = { DEFIB_WORKTREE_ROOTS: [root, file, missing].join(':') };
+    const { wrong, find } = await examine(env);
+    expect(find(`worktree root ${root}`)).toMatchObject({ state: 'ok' });
+    expect(find(`worktree root ${file}`)).toMatchObject({ detail: 'it is no folder' });
+    expect(find(`worktree root ${missing}`)?.fix).toContain('mkdir -p');
+    expect(wrong).toHaveLength(2);
+  });
+
+  // Root may read and write everything.
+  it.skipIf(process.getuid?.() === 0)('finds a worktree root that is closed to it', async () => {
+    const root = join(folder, 'closed');
+    await mkdir(root, { mode: 0o500 });
+    const { find } = await examine({ DEFIB_WORKTREE_ROOTS: root });
+    expect(find(`worktree root ${root}`)?.detail).toContain('may not read and write it');
   });
 
   it('finds a database that is away, missing, or not migrated', async () => {

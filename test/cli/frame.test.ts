@@ -34,8 +34,10 @@ describe('defib --help', () => {
 
   it('is there for each command, and says what it does', async () => {
     const program = await createFullProgram();
+    const programs = new Set(COMMANDS.flatMap(({ name, hidden }) => (hidden ? [] : [name])));
     for (const command of program.commands) {
       expect(command.summary(), command.name()).toMatch(/^[a-z].{5,60}$/);
+      if (!programs.has(command.name())) continue;
       expect(command.description(), command.name()).toMatch(/^[A-Z].{5,}/);
     }
     const { code, stdout } = await defib(['token', 'issue', '--help']);

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
+import { agentsAreInstalled } from './agents/installed.ts';
 import { startRedisServer } from './redisServer.ts';
 import { startTestServer } from './server.ts';
 import { createTemplate } from './template.ts';
@@ -14,6 +15,9 @@ declare module 'vitest' {
 
 /** Starts what all test files share, once per run: PostgreSQL with a migrated template, and Redis. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  if (!agentsAreInstalled()) {
+    reportMissing('The coding agents are not installed: run `npm run agents`.');
+  }
   const redis = await openRedis();
   const server = await startTestServer();
   const template = await createTemplate(server.url);
@@ -37,12 +41,11 @@ async function openRedis(): Promise<TestRedis> {
     () => false,
   );
   if (given === undefined && canStart) return { ...(await startRedisServer()), canStart };
-  if (given === undefined) reportMissingRedis();
+  if (given === undefined) reportMissing('No Redis: set REDIS_URL or install redis-server.');
   return { url: given, canStart, stop: async () => undefined };
 }
 
-function reportMissingRedis(): void {
-  const missing = 'No Redis: set REDIS_URL or install redis-server.';
+function reportMissing(missing: string): void {
   if (process.env['CI'] === 'true') throw new Error(`${missing} Under CI=true no test is skipped.`);
-  console.warn(`${missing} Tests that need it are skipped.`);
+  console.warn(`${missing} Tests that need this are skipped.`);
 }

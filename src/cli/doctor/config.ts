@@ -25,6 +25,7 @@ export async function configChecks(): Promise<Finding[]> {
   return [
     ok('settings', 'no mistake in the environment'),
     ...(await credentialsCheck()),
+    ...(await rootsCheck(config)),
     await databaseCheck(config),
     await redisCheck(config),
   ];
@@ -54,6 +55,34 @@ async function credentialsCheck(): Promise<Finding[]> {
           `Call defib as its owner (uid ${info.uid}).`,
         ),
   ];
+}
+
+/** Below them, workers capture worktrees and make new ones. */
+async function rootsCheck({ checkpoints: { roots } }: Config): Promise<Finding[]> {
+  if (roots.length === 0) {
+    return [
+      skipped('worktree roots', 'no DEFIB_WORKTREE_ROOTS: workers of this machine capture nothing'),
+    ];
+  }
+  return Promise.all(roots.map(rootCheck));
+}
+
+async function rootCheck(root: string): Promise<Finding> {
+  const check = `worktree root ${root}`;
+  const info = await stat(root).catch(() => undefined);
+  if (!info)
+    return wrong(check, 'it is not there', `mkdir -p '${root}', or mend DEFIB_WORKTREE_ROOTS.`);
+  if (!info.isDirectory()) return wrong(check, 'it is no folder', 'Mend DEFIB_WORKTREE_ROOTS.');
+  const { R_OK, W_OK, X_OK } = constants;
+  return access(root, R_OK | W_OK | X_OK).then(
+    () => ok(check, 'can be read and written'),
+    () =>
+      wrong(
+        check,
+        `this account (uid ${process.getuid?.()}) may not read and write it`,
+        `Give it to this account, run the workers as its owner (uid ${info.uid}), or mend DEFIB_WORKTREE_ROOTS.`,
+      ),
+  );
 }
 
 async function databaseCheck({ databaseUrl }: Config): Promise<Finding> {

@@ -9,7 +9,7 @@ const PAGE = 200;
 export const withLimit = (command: Command): Command =>
   command.option('-n, --limit <number>', 'how many to show, newest first', wholeNumber, 50);
 
-/** As many items as were asked for, over as many pages as that takes. */
+/** As many items as were asked for (`Infinity` for all), over as many pages as that takes. */
 export async function listUpTo<T>(
   limit: number,
   fetchPage: (query: { limit: number; cursor?: string }) => Promise<Page<T> | undefined>,

@@ -1,0 +1,46 @@
+import type { Fields } from './event.ts';
+
+/** One file through which an agent is told of Defib. */
+export type SettingsFile =
+  | {
+      kind: 'json';
+      path: string;
+      /** Entries of arrays, each under its path of keys. What else is in the file is kept. */
+      entries: { keys: string[]; entry: Fields }[];
+    }
+  | {
+      kind: 'plugin';
+      path: string;
+      /** The whole file: it is Defib's alone. */
+      text: string;
+    };
+
+/** A file that is not what it should be. Its message is for the user. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+}
+
+/**
+ * The hooks table that Claude Code brought up and Codex and Gemini CLI took over: for each event a
+ * list of groups, and in each group a list of commands.
+ */
+export const commandHooks = (
+  path: string,
+  events: readonly string[],
+  hook: Fields & { command: string },
+): SettingsFile => ({
+  kind: 'json',
+  path,
+  entries: events.map((event) => ({
+    keys: ['hooks', event],
+    entry: { hooks: [{ ...hook, type: 'command', command: inSession(hook.command) }] },
+  })),
+});
+
+/**
+ * Outside of a session, and for who has no Defib, the hook costs nothing and does nothing. The two
+ * stand apart because Gemini CLI fills in what is set when it reads its settings, and leaves the name
+ * of what is not: `$A$B` would become `$Avalue`.
+ */
+const inSession = (command: string) =>
+  `test -z "$DEFIB_SESSION_DIR""$DEFIB_SESSION_ID" || ${command}`;
