@@ -7,7 +7,7 @@ import { type WakeTransport, createWakeups, type Wakeups } from './jobs/wakeups.
 import { postgresTransport, redisTransport } from './jobs/wake-transports.ts';
 import type { Config } from './config.ts';
 import { assertAnswers } from './db/answers.ts';
-import { type Db, openDb, openPool } from './db/connect.ts';
+import { type Db, openDb, openPool, STATEMENT_MS } from './db/connect.ts';
 import type { Log } from './log.ts';
 import { defaultSessionSettings, type SessionSettings } from './services/sessions/settings.ts';
 import { type RunWaiters, createRunWaiters } from './services/runs/waiters.ts';
@@ -49,7 +49,8 @@ export async function openDeps(config: Config, log: Log, databaseUrl: string): P
     url: databaseUrl,
     max: config.databasePool,
     applicationName: 'defib',
-    prepare: config.databasePooler !== 'transaction',
+    session: config.databasePooler !== 'transaction',
+    statementMs: STATEMENT_MS,
     onError,
   });
   const db = openDb(pool);

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestDatabase } from './setup/database.ts';
 import { tether } from './setup/tether.ts';
 import { until } from './setup/until.ts';
 
@@ -142,6 +143,53 @@ describe.each(nodes)('on $name', ({ node, present }) => {
       }
       expect(service.exitCode).toBe(0);
       expect(existsSync(join(cwd, '.defib/postgres/postmaster.pid'))).toBe(false);
+    },
+    90_000,
+  );
+
+  it.skipIf(!present)(
+    'tells the story of the demo',
+    async () => {
+      const bin = join(app(), 'node_modules/.bin/defib');
+      const { stdout } = await run(bin, ['demo'], { cwd: folder, env: env() });
+      expect(stdout).toContain('no checkpoint branch is left');
+    },
+    90_000,
+  );
+
+  it.skipIf(!present)(
+    'serves from a shared database, in parts',
+    async () => {
+      const database = await createTestDatabase();
+      const bin = join(app(), 'node_modules/.bin/defib');
+      const settings = env({ DATABASE_URL: database.url, PORT: '0' });
+      const cwd = await mkdtemp(join(folder, 'parts-'));
+      expect((await run(bin, ['release'], { cwd, env: settings })).stdout).toContain('up to date');
+      const parts = ['web', 'worker'].map((part) => {
+        const child = spawn(bin, ['up', '--only', part], { cwd, env: settings });
+        let output = '';
+        child.stdout.on('data', (chunk: Buffer) => void (output += chunk.toString()));
+        return { child, output: () => output, exited: once(child, 'exit') };
+      });
+      try {
+        await until(
+          'the API listens',
+          () => parts[0]!.output().includes('"msg":"listening"'),
+          40_000,
+        );
+        await until(
+          'the worker works',
+          () => parts[1]!.output().includes('"msg":"working"'),
+          40_000,
+        );
+      } finally {
+        for (const { child, exited } of parts) {
+          child.kill('SIGTERM');
+          await exited;
+        }
+        await database.drop();
+      }
+      expect(parts.map(({ child }) => child.exitCode)).toEqual([0, 0]);
     },
     90_000,
   );

@@ -21,6 +21,11 @@ export const COMMANDS: CommandEntry[] = [
     load: () => import('./sync.ts'),
   },
   {
+    name: 'release',
+    summary: 'migrate a shared database',
+    load: () => import('./release.ts'),
+  },
+  {
     name: 'init',
     summary: 'make a coding agent call Defib',
     load: () => import('./init.ts'),

@@ -1,4 +1,5 @@
 import { Client, type Pool } from 'pg';
+import { KEEP_ALIVE_MS } from './connect.ts';
 
 export type Notifier = {
   /** Sends to whoever listens on the channel. A transaction of its own, so keep messages few. */
@@ -30,6 +31,8 @@ export function createNotifier(options: {
       connectionString: options.url,
       application_name: 'defib-listen',
       keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+      connectionTimeoutMillis: 5000,
     });
     client = fresh;
     fresh.on('notification', ({ payload }) => options.onMessage(payload ?? ''));

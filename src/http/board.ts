@@ -7,6 +7,7 @@ import { Hono } from 'hono';
 
 const BASE_PATH = '/admin/queues';
 
+const namesOf = (queues: Queue[]) => queues.map(({ name }) => name).join('\n');
 const wrap = (queues: Queue[]) => queues.map((queue) => new BullMQAdapter(queue));
 
 /**
@@ -23,11 +24,11 @@ export function boardRoutes(options: { queues: Queue[]; list: () => Promise<Queu
   });
   adapter.setBasePath(BASE_PATH);
   const routes = new Hono();
-  let shown = options.queues.length;
+  let shown = namesOf(options.queues);
   routes.use(async (_c, next) => {
     const queues = await options.list();
-    if (queues.length !== shown) board.replaceQueues(wrap(queues));
-    shown = queues.length;
+    if (namesOf(queues) !== shown) board.replaceQueues(wrap(queues));
+    shown = namesOf(queues);
     await next();
   });
   return routes.route('/', adapter.registerPlugin());

@@ -1,5 +1,6 @@
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
+import { isDatabaseAway } from '../db/away.ts';
 import { AppError, type ErrorCode, type FieldError } from '../errors.ts';
 import type { AppEnv } from './env.ts';
 
@@ -114,15 +115,4 @@ export function invalidFields(target: string, issues: Issue[]): AppError {
 function fieldsOf({ path, message, keys }: Issue): { path: PropertyKey[]; message: string }[] {
   if (!keys) return [{ path, message }];
   return keys.map((key) => ({ path: [...path, key], message: 'is not a field of this request' }));
-}
-
-// Connection failures (class 08), shutdown (57P0x), too many connections, and the driver's own.
-const AWAY = /^(08\w{3}|57P0\w|53300|ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EPIPE|EAI_AGAIN)$/;
-const AWAY_MESSAGE =
-  /Connection terminated|timeout exceeded when trying to connect|Cannot use a pool/;
-
-export function isDatabaseAway(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const code = 'code' in error ? String(error.code) : '';
-  return AWAY.test(code) || AWAY_MESSAGE.test(error.message);
 }

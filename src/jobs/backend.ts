@@ -1,6 +1,6 @@
 import { type ConnectionOptions, createPostgresBackend, type Job, Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { openPool } from '../db/connect.ts';
+import { openPool, STATEMENT_MS } from '../db/connect.ts';
 import { QUEUE_SCHEMA } from '../db/migrate.ts';
 import { AppError } from '../errors.ts';
 import { withTimeout } from '../with-timeout.ts';
@@ -47,7 +47,8 @@ function openPostgresBackend(options: BackendOptions): QueueBackend {
     url: options.databaseUrl,
     max: 6 + options.workers,
     applicationName: 'defib-queue',
-    prepare: true,
+    session: true,
+    statementMs: STATEMENT_MS,
     // What a crash of the server could lose here, the sweep rebuilds: no need to wait for the disk.
     settings: { search_path: QUEUE_SCHEMA, synchronous_commit: 'off' },
     onError: options.onError,

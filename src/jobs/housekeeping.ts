@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { Db } from '../db/connect.ts';
+import { deleteUnusedBundles } from '../db/queries/bundles.ts';
+import { purgeClaims } from '../db/queries/claim-retention.ts';
 import { purgeRuns } from '../db/queries/runs.ts';
 import { listHosts } from '../db/queries/worker-hosts.ts';
 import type { Log } from '../log.ts';
@@ -21,6 +23,8 @@ const SCHEDULE: Schedule = {
 };
 const DAY_MS = 24 * 3600 * 1000;
 const BATCH = 1000;
+/** A bundle is written before the row that names it. */
+const UNUSED_SECONDS = 3600;
 const MAX_BATCHES = 50;
 /** How long finished jobs stay visible in Bull Board where we clean by hand. */
 const KEEP_JOBS_MS = 10 * 60_000;
@@ -31,15 +35,20 @@ export const housekeepingJob = defineJob({
   schema: z.object({}),
   concurrency: 1,
   run: async (deps: HousekeepingDeps, _data, signal) => {
+    const before = new Date(Date.now() - deps.runRetentionDays * DAY_MS);
     const runs = await inBatches(signal, () =>
-      purgeRuns(deps.db, {
-        kind: 'heartbeat',
-        acceptedBefore: new Date(Date.now() - deps.runRetentionDays * DAY_MS),
-        limit: BATCH,
-      }),
+      purgeRuns(deps.db, { acceptedBefore: before, limit: BATCH }),
+    );
+    const claims = await inBatches(signal, () =>
+      purgeClaims(deps.db, { releasedBefore: before, limit: BATCH }),
+    );
+    const bundles = await inBatches(signal, () =>
+      deleteUnusedBundles(deps.db, { olderThanSeconds: UNUSED_SECONDS, limit: BATCH }),
     );
     const jobs = deps.queues.backend.cleansByHand ? await cleanQueues(deps, signal) : 0;
-    if (runs + jobs > 0) deps.log.info({ runs, jobs }, 'removed what was past its retention');
+    if (runs + claims + bundles + jobs > 0) {
+      deps.log.info({ runs, claims, bundles, jobs }, 'removed what was past its retention');
+    }
   },
 });
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { RunKind, Run } from '../db/schema.ts';
 import type { RunResult } from '../db/queries/run-claims.ts';
 import { runCheckpoint } from '../services/checkpoints/run.ts';
+import { inTurn } from '../services/checkpoints/turns.ts';
 import { runPrune } from '../services/prune/run.ts';
 import { runResume } from '../services/resume/run.ts';
 import type { ResumeDeps } from '../services/resume/deps.ts';
@@ -43,10 +44,11 @@ export const sessionWorkJob = defineJob({
       signal,
       async (run, runSignal) => {
         if (run.kind === 'heartbeat') throw new Error(`run ${run.id} is a heartbeat`);
-        return await WORK[run.kind](sessionWork, run, runSignal);
+        const work = WORK[run.kind];
+        return await inTurn(sessionWork, run, () => work(sessionWork, run, runSignal));
       },
     );
-    if (executed.kind === 'finished') deps.wakeups.publish(runId, origin);
+    if (executed.kind === 'finished') deps.wakeups.answer(executed.run, origin);
     if (executed.kind === 'released') await deps.queues.enqueueRun(executed.dispatch, origin);
   },
 });

@@ -1,9 +1,12 @@
+import { sql } from 'kysely';
 import type { Pool } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isDatabaseAway } from '../../src/db/away.ts';
 import { openDb, openPool } from '../../src/db/connect.ts';
 import { findFinishedRuns } from '../../src/db/queries/runs.ts';
 import { newId } from '../../src/services/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
+import { startProxy } from '../setup/proxy.ts';
 
 let database: TestDatabase;
 /** One connection, so that what one statement leaves behind, the next one finds. */
@@ -11,19 +14,21 @@ let pool: Pool;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  pool = open({ prepare: true });
+  pool = open({ session: true });
 });
 afterAll(async () => {
   await pool.end();
   await database.drop();
 });
 
-function open({ prepare }: { prepare: boolean }): Pool {
+type Options = { session: boolean; statementMs?: number; url?: string };
+
+function open({ url = database.url, ...options }: Options): Pool {
   return openPool({
-    url: database.url,
+    ...options,
+    url,
     max: 1,
     applicationName: 'test',
-    prepare,
     onError: () => undefined,
   });
 }
@@ -59,8 +64,45 @@ test('an error is the caller’s, and the connection goes on', async () => {
   expect((await divide(1)).rows).toEqual([{ quotient: 1 }]);
 });
 
+test('a statement that takes too long is ended by the server', async () => {
+  const brief = open({ session: true, statementMs: 100 });
+  try {
+    const slow = await brief.query('SELECT pg_sleep(60)').catch((error: unknown) => error);
+    expect(slow).toMatchObject({ message: 'canceling statement due to statement timeout' });
+    expect(isDatabaseAway(slow)).toBe(true);
+  } finally {
+    await brief.end();
+  }
+});
+
+test('a server that no longer answers is given up, and asked anew once it is back', async () => {
+  const proxy = await startProxy(database.url);
+  const brief = open({ session: true, statementMs: 100, url: proxy.url });
+  try {
+    await brief.query('SELECT 1');
+    proxy.stall();
+    const lost = await sql`SELECT 1`.execute(openDb(brief)).catch((error: unknown) => error);
+    expect(lost).toMatchObject({ message: expect.stringContaining('did not answer') });
+    expect(isDatabaseAway(lost)).toBe(true);
+    expect(brief.totalCount).toBe(0);
+    proxy.mend();
+    expect((await brief.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  } finally {
+    await brief.end();
+    await proxy.close();
+  }
+});
+
+test('a connection whose session the server ended is not used again', async () => {
+  const db = openDb(pool);
+  const die = sql`SELECT pg_terminate_backend(pg_backend_pid())`.execute(db);
+  await expect(die).rejects.toThrow('terminating connection');
+  const { rows } = await sql`SELECT 1 AS one`.execute(db);
+  expect(rows).toEqual([{ one: 1 }]);
+});
+
 test('nothing is prepared where a pooler stands between', async () => {
-  const pooled = open({ prepare: false });
+  const pooled = open({ session: false });
   try {
     await repeat(5, () => pooled.query('SELECT $1::int AS pooled', [1]));
     expect(await preparedOn(pooled)).toEqual([]);

@@ -15,6 +15,7 @@ const PATIENCE_MS = 180_000;
 
 /** Beats once, runs the agent, and finishes: what a program that the spawner starts must do. */
 const ATTENDED = `
+echo "$$" >> "$1"; shift
 session="$DEFIB_URL/api/sessions/$DEFIB_SESSION_ID"
 post() {
   curl --silent --show-error --fail --header "Authorization: Bearer $DEFIB_SESSION_TOKEN" \\
@@ -54,7 +55,7 @@ describe.skipIf(!agentsAreInstalled()).each(recipes)('the real $agent', (recipe)
             leaseSeconds: 600,
             spawner: {
               type: 'command',
-              command: ['/bin/sh', '-c', ATTENDED, 'sh', ...agentCommand, '{prompt}'],
+              command: ['/bin/sh', '-c', ATTENDED, 'sh', stage.groups, ...agentCommand, '{prompt}'],
             },
           },
         },

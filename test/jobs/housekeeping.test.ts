@@ -1,9 +1,11 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { purgeClaims } from '../../src/db/queries/claim-retention.ts';
 import { purgeRuns } from '../../src/db/queries/runs.ts';
 import { housekeepingJob, scheduleHousekeeping } from '../../src/jobs/housekeeping.ts';
 import { HOUSEKEEPING_QUEUE } from '../../src/jobs/queues.ts';
 import { putAgent } from '../../src/services/agents/put.ts';
+import { newId } from '../../src/services/ids.ts';
 import { canStartRedis, flushableRedis } from '../setup/redis.ts';
 import { backends, startService, type TestService } from '../setup/service.ts';
 import { until } from '../setup/until.ts';
@@ -45,13 +47,15 @@ describe.each(backends)('housekeeping on %s', (backend) => {
     return tally;
   };
 
-  it('deletes finished heartbeats past their retention, all of them, and nothing else', async () => {
+  it('deletes finished runs past their retention, all of them, and nothing else', async () => {
     await addRuns('heartbeat', 'ok', 31, 2500);
     await addRuns('heartbeat', 'error', 31, 10);
     await addRuns('heartbeat', 'warning', 29, 3);
     await addRuns('heartbeat', 'queued', 400, 4);
     await addRuns('heartbeat', 'running', 400, 5);
     await addRuns('checkpoint', 'ok', 400, 6);
+    await addRuns('resume', 'ok', 29, 2);
+    await addRuns('prune', 'queued', 400, 1);
     await sql`
       INSERT INTO run_steps SELECT id, 1, 'load agent', 'ok', 1 FROM runs`.execute(deps.db);
     await work();
@@ -59,20 +63,77 @@ describe.each(backends)('housekeeping on %s', (backend) => {
       'heartbeat warning': 3,
       'heartbeat queued': 4,
       'heartbeat running': 5,
-      'checkpoint ok': 6,
+      'resume ok': 2,
+      'prune queued': 1,
     });
-    expect(await deps.db.selectFrom('run_steps').select('name').execute()).toHaveLength(18);
+    expect(await deps.db.selectFrom('run_steps').select('name').execute()).toHaveLength(15);
   });
 
   it('deletes no more than a batch in one statement, the oldest first', async () => {
     await addRuns('heartbeat', 'ok', 40, 3);
     await addRuns('heartbeat', 'error', 60, 3);
     const acceptedBefore = new Date(Date.now() - 30 * 24 * 3600 * 1000);
-    const batch = { kind: 'heartbeat', acceptedBefore, limit: 4 } as const;
+    const batch = { acceptedBefore, limit: 4 };
     expect(await purgeRuns(deps.db, batch)).toBe(4);
     expect(await counts()).toEqual({ 'heartbeat ok': 2 });
     expect(await purgeRuns(deps.db, batch)).toBe(2);
     expect(await purgeRuns(deps.db, batch)).toBe(0);
+  });
+
+  /** `count` claims made and, as far as given, released and settled so many days ago. */
+  async function addClaims(
+    source: string,
+    count: number,
+    days: { claimed: number; released?: number; settled?: number },
+  ) {
+    const ago = (given: number | undefined) =>
+      sql`CASE WHEN ${given ?? -1}::int >= 0 THEN now() - make_interval(days => ${given ?? 0}) END`;
+    await sql`
+      WITH claim AS (
+        SELECT n, (lpad(to_hex((extract(epoch FROM ${ago(days.claimed)}) * 1000)::bigint), 12, '0')
+          || substr(replace(gen_random_uuid()::text, '-', ''), 13))::uuid AS id
+        FROM generate_series(1, ${count}::int) AS n
+      ), repo AS (
+        INSERT INTO repos (id, owner, name) VALUES (${newId()}, 'acme', ${source}) RETURNING id
+      ), issue AS (
+        INSERT INTO issues (id, repo_id, number, url, title, state, labels, label_keys, upstream_updated_at)
+        SELECT claim.id, repo.id, n, ${source} || n, 'An issue', 'open', '{}', '{}', now()
+        FROM claim, repo RETURNING id
+      )
+      INSERT INTO issue_claims (id, issue_id, agent_id, source, claimed_at, released_at,
+        release_reason, labels_settled_at)
+      SELECT issue.id, issue.id, agents.id, 'label', ${ago(days.claimed)}, ${ago(days.released)},
+        CASE WHEN ${days.released ?? -1}::int >= 0 THEN ${source} END, ${ago(days.settled)}
+      FROM issue, agents`.execute(deps.db);
+  }
+
+  it('deletes released claims past their retention, and none that is still looked after', async () => {
+    await putAgent(deps.db, 'builder', {});
+    await addClaims('old', 1500, { claimed: 40, released: 31, settled: 31 });
+    await addClaims('open', 2, { claimed: 400 });
+    await addClaims('unsettled', 3, { claimed: 400, released: 390 });
+    await addClaims('released late', 4, { claimed: 400, released: 29, settled: 29 });
+    await addClaims('settled late', 5, { claimed: 400, released: 390, settled: 1 });
+    await work();
+    const left = await deps.db.selectFrom('issue_claims').select('release_reason').execute();
+    const tally = Object.groupBy(left, ({ release_reason }) => release_reason ?? 'open');
+    expect(Object.entries(tally).map(([kind, claims]) => [kind, claims?.length])).toEqual(
+      expect.arrayContaining([
+        ['open', 2],
+        ['unsettled', 3],
+        ['released late', 4],
+        ['settled late', 5],
+      ]),
+    );
+    expect(left).toHaveLength(14);
+  });
+
+  it('deletes no more claims than a batch in one statement', async () => {
+    await putAgent(deps.db, 'builder', {});
+    await addClaims('old', 5, { claimed: 40, released: 31, settled: 31 });
+    const batch = { releasedBefore: new Date(Date.now() - 30 * 24 * 3600 * 1000), limit: 4 };
+    expect(await purgeClaims(deps.db, batch)).toBe(4);
+    expect(await purgeClaims(deps.db, batch)).toBe(1);
   });
 
   it.runIf(backend === 'postgres')(

@@ -115,7 +115,10 @@ export async function attachBundle(
   });
 }
 
-/** Removes bundles that no checkpoint has: of uploads that were refused or cut off. */
+/**
+ * Removes bundles that no checkpoint has: of uploads that were refused or cut off. What work on its
+ * session may still need stays.
+ */
 export async function deleteUnusedBundles(
   db: Db,
   options: { olderThanSeconds: number; limit: number },
@@ -125,6 +128,12 @@ export async function deleteUnusedBundles(
       SELECT bundles.id FROM bundles
       WHERE bundles.created_at < now() - make_interval(secs => ${options.olderThanSeconds})
         AND NOT EXISTS (SELECT FROM checkpoints WHERE checkpoints.bundle_id = bundles.id)
+        AND NOT EXISTS (
+          SELECT FROM runs
+          WHERE runs.session_id = bundles.session_id AND runs.kind = 'checkpoint'
+            AND runs.finished_at IS NULL)
+        AND NOT EXISTS (SELECT FROM runs
+          WHERE runs.session_id = bundles.session_id AND runs.finished_at IS NULL)
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED)`.execute(db);
   return Number(numAffectedRows ?? 0);
 }

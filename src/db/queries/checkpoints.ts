@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Db } from '../connect.ts';
 import { type Page, type PageRequest, toPage } from '../page.ts';
 import type { ChangeSummary, Checkpoint, NotCaptured, Reasoning } from '../schema.ts';
+import { chainIsLive, retention } from './session-prune.ts';
 
 export type NewCheckpoint = {
   id: string;
@@ -15,6 +16,8 @@ export type NewCheckpoint = {
   warnings: string[];
   notCaptured: NotCaptured[];
   bundleId: string | null;
+  /** Days that it is kept where the work did not succeed and the agent's policy does not say. */
+  retentionDays: number;
 };
 
 export type CapturedWork = {
@@ -71,8 +74,8 @@ export async function insertCheckpoint(
   checkpoint: NewCheckpoint,
 ): Promise<CheckpointRow | undefined> {
   const { work } = checkpoint;
-  // Captured with its branch in the worktree's repository, or else kept in this database.
-  const durability = work?.local ? 'local' : 'stored';
+  // What was captured is on its machine alone until its bundle is stored.
+  const durability = work && checkpoint.bundleId === null ? 'local' : 'stored';
   return await db.transaction().execute(async (trx) => {
     const session = await lockChainEnd(trx, checkpoint.sessionId);
     if (!session) return undefined;
@@ -99,29 +102,47 @@ export async function insertCheckpoint(
           ELSE ${checkpoint.id}::uuid END,
         turn = coalesce(greatest(turn, ${checkpoint.turn}::int), turn),
         local_commit = CASE WHEN ${work?.local ?? false} THEN ${work?.commit ?? null}
-          ELSE local_commit END,
-        -- A checkpoint that was still being saved when its session ended.
-        prune_at = CASE WHEN status = 'completed' THEN now()
-          WHEN status IN ('failed', 'cancelled') OR needs_attention THEN coalesce(prune_at, now() + interval '14 days')
-          ELSE prune_at END
+          ELSE local_commit END
       WHERE id = ${checkpoint.sessionId}`.execute(trx);
+    await scheduleLatePrune(trx, checkpoint);
+    // Its preparation begins anew, and so do its tries: this is no failure of theirs.
     await sql`
       UPDATE sessions SET
         latest_checkpoint_id = ${checkpoint.id}::uuid, ready_at = NULL, restored = NULL,
+        spawn_tries = 1,
         spawn_at = CASE WHEN ready_at IS NULL THEN spawn_at ELSE now() END
       WHERE resumed_from = ${checkpoint.sessionId} AND status = 'pending'`.execute(trx);
     return await findCheckpoint(trx, checkpoint.id);
   });
 }
 
-/** Locks a session against another checkpoint of it, and its successor against being started. */
+/**
+ * Locks a session against another checkpoint of it, and its successor against being started. Newest
+ * first, as whoever ends a chain does. The second look finds a successor that was made meanwhile.
+ */
 async function lockChainEnd(db: Db, sessionId: string): Promise<{ late: boolean } | undefined> {
-  const { rows } = await sql<{ id: string; status: string }>`
-    SELECT id, status FROM sessions
-    WHERE id = ${sessionId} OR resumed_from = ${sessionId}
-    ORDER BY id FOR UPDATE`.execute(db);
-  if (!rows.some(({ id }) => id === sessionId)) return undefined;
-  return { late: rows.some(({ id, status }) => id !== sessionId && status !== 'pending') };
+  const lockSuccessor = async () => {
+    const { rows } = await sql<{ status: string }>`
+      SELECT status FROM sessions WHERE resumed_from = ${sessionId} FOR UPDATE`.execute(db);
+    return rows[0];
+  };
+  const before = await lockSuccessor();
+  const { rows } = await sql`SELECT FROM sessions WHERE id = ${sessionId} FOR UPDATE`.execute(db);
+  if (rows.length === 0) return undefined;
+  const successor = before ?? (await lockSuccessor());
+  return { late: successor !== undefined && successor.status !== 'pending' };
+}
+
+/** A checkpoint that comes when the work is done with has a time to go, too. */
+async function scheduleLatePrune(db: Db, checkpoint: NewCheckpoint): Promise<void> {
+  await sql`
+    UPDATE sessions SET prune_at = CASE
+      WHEN EXISTS (SELECT FROM sessions AS chain
+        WHERE chain.root_id = sessions.root_id AND chain.status = 'completed') THEN now()
+      ELSE coalesce(prune_at, now() + ${retention(checkpoint.retentionDays)}) END
+    FROM agents
+    WHERE sessions.id = ${checkpoint.sessionId} AND agents.id = sessions.agent_id
+      AND NOT ${chainIsLive('sessions')}`.execute(db);
 }
 
 const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
@@ -202,6 +223,28 @@ export async function listCheckpoints(
   );
 }
 
+/**
+ * The newest checkpoint with files that this one goes on from: itself, or one before it in its chain.
+ * An attempt without a worktree saves reasoning alone, and so does one whose worktree is gone.
+ */
+export async function findWork(db: Db, upTo: CheckpointRow): Promise<CheckpointRow | undefined> {
+  if (upTo.commit !== null) return upTo;
+  return await db
+    .selectFrom('checkpoints')
+    .innerJoin('sessions', 'sessions.id', 'checkpoints.session_id')
+    .select(COLUMNS.map((column) => `checkpoints.${column}` as const))
+    .where('sessions.root_id', '=', (eb) =>
+      eb.selectFrom('sessions').select('root_id').where('id', '=', upTo.session_id),
+    )
+    .where('checkpoints.commit', 'is not', null)
+    .where('checkpoints.late', '=', false)
+    .where('checkpoints.id', '<', upTo.id)
+    .orderBy('sessions.attempt', 'desc')
+    .orderBy('checkpoints.number', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+}
+
 /** The newest reasoning of a chain that was saved before, or with, this checkpoint. */
 export async function findReasoning(
   db: Db,
@@ -227,15 +270,6 @@ export async function findDiff(db: Db, id: string): Promise<Buffer | null> {
     .where('id', '=', id)
     .executeTakeFirst();
   return row?.diff ?? null;
-}
-
-/** Notes where the session's branch stands in the worktree's own repository. */
-export async function noteLocal(db: Db, sessionId: string, commit: string): Promise<void> {
-  await db
-    .updateTable('sessions')
-    .set({ local_commit: commit })
-    .where('id', '=', sessionId)
-    .execute();
 }
 
 /** Notes that the checkpoint's branch was acknowledged by a remote. */

@@ -93,3 +93,15 @@ export async function clearRepoFailures(db: Db, id: string): Promise<void> {
     .where('id', '=', id)
     .execute();
 }
+
+/** Whether the agent was given this repository. */
+export async function tracksRepo(db: Db, agentId: string, repo: RepoName): Promise<boolean> {
+  const row = await db
+    .selectFrom('repos')
+    .innerJoin('agent_repos', 'agent_repos.repo_id', 'repos.id')
+    .select('repos.id')
+    .where('agent_id', '=', agentId)
+    .where(isNamed(repo))
+    .executeTakeFirst();
+  return row !== undefined;
+}

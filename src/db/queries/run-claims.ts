@@ -60,6 +60,7 @@ export type FinishedRun = RunResult & { id: string; epoch: number };
  * another result stands.
  */
 export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<(Run | undefined)[]> {
+  // The ids are given twice: joined to the results alone, all runs could be read to find them.
   const { rows } = await sql<Run>`
     WITH result AS (
       SELECT * FROM jsonb_to_recordset(${JSON.stringify(finished.map(toRecord))}::jsonb) AS result (
@@ -79,7 +80,8 @@ export async function finishRuns(db: Db, finished: FinishedRun[]): Promise<(Run 
         finished_at = clock_timestamp(),
         claim_expires_at = NULL
       FROM result
-      WHERE runs.id = result.id AND runs.status = 'running' AND runs.epoch = result.epoch
+      WHERE runs.id = any(${finished.map(({ id }) => id)}::uuid[])
+        AND runs.id = result.id AND runs.status = 'running' AND runs.epoch = result.epoch
       RETURNING runs.*
     ), recorded AS (
       INSERT INTO run_steps (run_id, position, name, status, duration_ms)

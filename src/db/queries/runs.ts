@@ -20,6 +20,7 @@ export type AcceptedRun = {
  * Returns for each run whether its row was written.
  */
 export async function insertRuns(db: Db, runs: AcceptedRun[]): Promise<boolean[]> {
+  // The index of names is on their lower case; without naming it, all agents would be read.
   const { rows } = await sql<{ id: string }>`
     INSERT INTO runs
       (id, agent_id, agent_name, kind, session_id, input, idempotency_key, request_hash)
@@ -35,6 +36,7 @@ export async function insertRuns(db: Db, runs: AcceptedRun[]): Promise<boolean[]
       ${runs.map((run) => run.requestHash)}::bytea[]
     ) AS run (id, agent_name, kind, session_id, input, idempotency_key, request_hash)
     JOIN agents ON agents.name = run.agent_name AND NOT agents.paused
+      AND lower(agents.name) = any(${runs.map((run) => run.agentName.toLowerCase())}::text[])
     ON CONFLICT DO NOTHING
     RETURNING id`.execute(db);
   const written = new Set(rows.map((row) => row.id));
@@ -138,19 +140,19 @@ export async function countQueued(db: Db, upTo: number): Promise<number> {
 }
 
 /**
- * Deletes finished runs of one kind that were accepted before the retention; at most `limit` of
+ * Deletes finished runs that were accepted before the retention; at most `limit` of
  * them, so that no statement holds locks for long. Returns how many were deleted.
  */
 export async function purgeRuns(
   db: Db,
-  options: { kind: RunKind; acceptedBefore: Date; limit: number },
+  options: { acceptedBefore: Date; limit: number },
 ): Promise<number> {
   // Ids are UUIDv7, so the primary key is in order of time and serves as the index.
   const { numAffectedRows } = await sql`
     DELETE FROM runs WHERE id IN (
       SELECT id FROM runs
       WHERE id < ${firstIdAt(options.acceptedBefore)}::uuid
-        AND kind = ${options.kind} AND finished_at IS NOT NULL
+        AND finished_at IS NOT NULL
       ORDER BY id
       LIMIT ${options.limit}
       FOR UPDATE SKIP LOCKED

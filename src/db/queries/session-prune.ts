@@ -4,18 +4,29 @@ import type { Session } from '../schema.ts';
 
 /**
  * Says when the checkpoints of a chain of attempts are to be pruned: at once after success, else
- * after their retention. Attempts without any are left out.
+ * after their retention, which the agent's policy may set. Attempts without any are left out.
  */
 export async function schedulePrune(
   db: Db,
-  options: { rootId: string; afterDays: number },
+  options: { rootId: string; succeeded: boolean; retentionDays: number },
 ): Promise<void> {
+  // Locked newest first, as a late checkpoint locks them.
   await sql`
-    UPDATE sessions SET prune_at = now() + make_interval(days => ${options.afterDays}::int)
-    WHERE root_id = ${options.rootId}
-      AND EXISTS (SELECT FROM checkpoints WHERE checkpoints.session_id = sessions.id
-        AND checkpoints.pruned_at IS NULL)`.execute(db);
+    UPDATE sessions SET prune_at = CASE WHEN ${options.succeeded}::boolean THEN now()
+      ELSE now() + ${retention(options.retentionDays)} END
+    FROM agents
+    WHERE agents.id = sessions.agent_id AND sessions.id IN (
+      SELECT id FROM sessions
+      WHERE root_id = ${options.rootId}
+        AND EXISTS (SELECT FROM checkpoints WHERE checkpoints.session_id = sessions.id
+          AND checkpoints.pruned_at IS NULL)
+      ORDER BY attempt DESC
+      FOR UPDATE)`.execute(db);
 }
+
+/** SQL: how long checkpoints of work that did not succeed are kept, by the policy in `agents`. */
+export const retention = (fallbackDays: number) => sql`make_interval(days =>
+  coalesce((agents.policy ->> 'checkpointRetentionDays')::int, ${fallbackDays}::int))`;
 
 /**
  * Ended sessions whose checkpoints are due, and that no live or wanted attempt of their chain may
@@ -35,7 +46,8 @@ export async function takeDuePrunes(db: Db, limit: number): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-const chainIsLive = (table: string) => sql`EXISTS (
+/** SQL: an attempt of the chain lives, or is wanted. */
+export const chainIsLive = (table: string) => sql<boolean>`EXISTS (
   SELECT FROM sessions AS live
   WHERE live.root_id = ${sql.ref(table)}.root_id
     AND (live.ended_at IS NULL OR live.resume_at IS NOT NULL))`;

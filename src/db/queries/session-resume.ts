@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Db } from '../connect.ts';
 import type { RestoreOutcome, Session } from '../schema.ts';
+import { schedulePrune } from './session-prune.ts';
 
 /**
  * How a pending successor comes to life. Each write names the checkpoint that it was made from: a
@@ -41,13 +42,15 @@ export async function markReady(db: Db, prepared: Prepared): Promise<boolean> {
  * Says that a run is about to start the session's agent: `starting` from now, with its time for the
  * first heartbeat. The same run may say so again, after its worker died: that start may have failed,
  * and the token it was given is void. Undefined: somebody else has started it, it goes on from a
- * newer checkpoint, or the host has as many agents as it may have.
+ * newer checkpoint, the agent is paused, or the host has as many agents as it may have. To be called
+ * in a transaction: agents of one host are counted one start after another.
  */
 export async function startSpawn(
   db: Db,
   prepared: Prepared,
   spawn: { runId: string; host: string; limit: number },
 ): Promise<Session | undefined> {
+  await sql`SELECT FROM worker_hosts WHERE host = ${spawn.host} FOR UPDATE`.execute(db);
   const { rows } = await sql<Session>`
     UPDATE sessions SET
       status = 'starting', spawn_run_id = ${spawn.runId}, spawn_at = NULL, spawn_error = NULL,
@@ -58,6 +61,7 @@ export async function startSpawn(
     WHERE id = ${prepared.id}
       AND (status = 'pending' OR (status = 'starting' AND spawn_run_id = ${spawn.runId}))
       AND latest_checkpoint_id IS NOT DISTINCT FROM ${prepared.checkpointId}::uuid
+      AND NOT EXISTS (SELECT FROM agents WHERE agents.id = sessions.agent_id AND agents.paused)
       AND (spawner <> 'command' OR ${spawn.limit}::int > (
         SELECT count(*) FROM sessions AS other
         WHERE other.host = ${spawn.host} AND other.spawner = 'command'
@@ -85,20 +89,29 @@ export async function noteSpawnFailure(
   return rows.length > 0;
 }
 
-/** Ends a session that cannot come to life; a person must look. Its checkpoints stay. */
+/**
+ * Ends a session that cannot come to life; a person must look, and its summary says why. Its
+ * checkpoints stay for their retention.
+ */
 export async function giveUpPending(
   db: Db,
-  ended: { id: string; runId: string; reason: string; error: string },
+  ended: { id: string; runId: string; reason: string; error: string; retentionDays: number },
 ): Promise<boolean> {
-  const { rows } = await sql<{ id: string }>`
-    UPDATE sessions SET
-      status = 'failed', ended_at = now(), needs_attention = true, end_reason = ${ended.reason},
-      spawn_error = ${ended.error}, spawn_at = NULL, start_deadline_at = NULL, deadline_at = NULL,
-      lease_expires_at = NULL
-    WHERE id = ${ended.id}
-      AND (status = 'pending' OR (status = 'starting' AND spawn_run_id = ${ended.runId}))
-    RETURNING id`.execute(db);
-  return rows.length > 0;
+  return await db.transaction().execute(async (trx) => {
+    const { rows } = await sql<{ root_id: string }>`
+      UPDATE sessions SET
+        status = 'failed', ended_at = now(), needs_attention = true, end_reason = ${ended.reason},
+        spawn_error = ${ended.error}, summary = ${ended.error}, spawn_at = NULL,
+        start_deadline_at = NULL, deadline_at = NULL, lease_expires_at = NULL
+      WHERE id = ${ended.id}
+        AND (status = 'pending' OR (status = 'starting' AND spawn_run_id = ${ended.runId}))
+      RETURNING root_id`.execute(trx);
+    const [given] = rows;
+    if (!given) return false;
+    const { retentionDays } = ended;
+    await schedulePrune(trx, { rootId: given.root_id, succeeded: false, retentionDays });
+    return true;
+  });
 }
 
 /** Pending sessions that should have come to life by now, each counted as one more try. */
@@ -112,7 +125,7 @@ export async function takeSpawnDue(
   const { rows: spent } = await sql<Pick<Session, 'id' | 'root_id' | 'agent_name' | 'spawn_error'>>`
     UPDATE sessions SET
       status = 'failed', ended_at = now(), needs_attention = true, spawn_at = NULL,
-      end_reason = 'spawn_failed'
+      end_reason = 'spawn_failed', summary = spawn_error
     WHERE id IN (
       SELECT id FROM sessions
       WHERE status = 'pending' AND spawn_at <= now() AND spawn_tries >= ${options.maxTries}

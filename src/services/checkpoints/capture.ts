@@ -60,6 +60,9 @@ export async function captureWorktree(
   return { capture: captured, privateDir, ref, tip, holdsEarlier };
 }
 
+/** Whether the branch was where our last checkpoint left it, or nowhere. */
+export const isFree = ({ at, previous }: Tip): boolean => at === null || at === previous;
+
 /** Moves the checkpoint branch in the worktree's own repository: the one write there. */
 export async function moveBranch(
   deps: CheckpointDeps,
@@ -67,7 +70,7 @@ export async function moveBranch(
   taken: WorktreeCapture,
   signal: AbortSignal,
 ): Promise<void> {
-  if (taken.tip.at !== null && taken.tip.at !== taken.tip.previous) {
+  if (!isFree(taken.tip)) {
     throw new AppError(
       'conflict',
       `The branch ${session.checkpoint_branch} was moved by somebody else; it was left where it is.`,

@@ -4,6 +4,7 @@ import type { Log } from '../../log.ts';
 import type { RepositoryPolicy } from '../git/repository.ts';
 import type { Credentials, UrlPolicy } from '../git/url.ts';
 import { makePlaces, type Places } from './places.ts';
+import { createTurns, type Turns } from './turns.ts';
 
 /** What work on checkpoints needs in a worker process. */
 export type CheckpointDeps = {
@@ -20,6 +21,9 @@ export type CheckpointDeps = {
   /** Where branches are pushed when the agent's policy does not say. */
   remote: string;
   maxBundleBytes: number;
+  /** Days that checkpoints are kept whose work did not succeed, where the agent's policy does not say. */
+  retentionDays: number;
+  turns: Turns;
 };
 
 export async function openCheckpointDeps(options: {
@@ -45,5 +49,7 @@ export async function openCheckpointDeps(options: {
     credentials: checkpoints.credentials,
     remote: checkpoints.remote,
     maxBundleBytes: checkpoints.maxBundleBytes,
+    retentionDays: checkpoints.retentionDays,
+    turns: createTurns(),
   };
 }

@@ -18,7 +18,7 @@ export type CheckpointPass = {
   uploaded: Uploaded | undefined;
   /** Set where the worktree was captured. */
   taken: WorktreeCapture | undefined;
-  /** Why it was not. */
+  /** Why it was not, or why its branch was not moved. */
   failure: AppError | undefined;
   /** The branch in the worktree's repository is at the commit. */
   moved: boolean;

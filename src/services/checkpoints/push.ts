@@ -6,6 +6,7 @@ import { AppError } from '../../errors.ts';
 import { pushCheckpoint, remoteRef } from '../git/push.ts';
 import { scanForSecrets } from '../git/secrets.ts';
 import { isReachable } from '../git/tip.ts';
+import { remoteFor } from './access.ts';
 import type { CheckpointDeps } from './deps.ts';
 
 export type PushWork = {
@@ -48,7 +49,7 @@ export async function pushBranch(
   const { gitDir: privateDir, commit, ref, url } = work;
   const kept = await secretsIn(work, signal);
   if (kept.length > 0) return kept;
-  const remote = { url, policy: deps.urls, credentials: deps.credentials };
+  const remote = await remoteFor(deps, session, url);
   const base = { privateDir, remote, signal };
   // Also what a process pushed that died before it could note it.
   const expected = await remoteRef(base, ref);

@@ -57,6 +57,7 @@ export const reasoningSchema = z
   })
   .refine((reasoning) => sizeOf(reasoning) <= REASONING_MAX_BYTES, {
     error: `must have at most ${REASONING_MAX_BYTES} bytes as JSON`,
+    params: { code: 'too_large' },
   });
 
 export type Reasoning = z.infer<typeof reasoningSchema>;

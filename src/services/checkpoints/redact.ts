@@ -61,6 +61,11 @@ export async function redactText(
   return { text: replace(text, hits), redacted: [...new Set(hits.map(({ rule }) => rule))] };
 }
 
+/** {@link redactText} of what an agent said of its work, if it said anything. */
+export async function redactSaid<T extends string | undefined>(text: T): Promise<T | string> {
+  return text ? (await redactText(text)).text : text;
+}
+
 async function find(text: string, stop?: AbortSignal): Promise<Hit[]> {
   const [hits = []] = await scanner.find([text], {
     likely: true,

@@ -13,7 +13,14 @@ import { remoteHaves } from '../git/bundle.ts';
 import { readCheckpoint } from '../git/checkpoint.ts';
 import { newId } from '../ids.ts';
 import { plural } from '../plural.ts';
-import { baseRemoteOf, captureWorktree, isHere, moveBranch } from './capture.ts';
+import {
+  baseRemoteOf,
+  captureWorktree,
+  isFree,
+  isHere,
+  moveBranch,
+  type WorktreeCapture,
+} from './capture.ts';
 import { describeWork } from './describe.ts';
 import { type CheckpointPass, type CheckpointStep, loadedSession } from './pass.ts';
 import { pushBranch, type PushWork, targetOf } from './push.ts';
@@ -85,14 +92,39 @@ function elsewhere({ deps, session }: CheckpointPass): AppError {
 export const moveStep: CheckpointStep = {
   name: 'move branch',
   level: 'best-effort',
-  timeoutMs: 30 * SECOND,
+  timeoutMs: 2 * MINUTE,
   run: async (pass, signal) => {
     if (!pass.taken || pass.checkpoint) return { skipped: true };
-    await moveBranch(pass.deps, loadedSession(pass), pass.taken, signal);
+    try {
+      await moveOrFollow(pass, pass.taken, MOVE_TRIES, signal);
+    } catch (error) {
+      if (error instanceof AppError) pass.failure = error;
+      throw error;
+    }
     pass.moved = true;
     return {};
   },
 };
+
+const MOVE_TRIES = 3;
+
+/** Where another worker of this host moved the branch since the capture, that is followed. */
+async function moveOrFollow(
+  pass: CheckpointPass,
+  taken: WorktreeCapture,
+  tries: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const session = loadedSession(pass);
+  try {
+    await moveBranch(pass.deps, session, taken, signal);
+  } catch (error) {
+    const overtaken = error instanceof AppError && error.code === 'conflict' && isFree(taken.tip);
+    if (!overtaken || tries === 1) throw error;
+    pass.taken = await captureWorktree(pass.deps, session, signal);
+    await moveOrFollow(pass, pass.taken, tries - 1, signal);
+  }
+}
 
 const recordCheckpoint: CheckpointStep = {
   name: 'record checkpoint',
@@ -131,6 +163,7 @@ export async function record(pass: CheckpointPass, signal: AbortSignal): Promise
       notCaptured: seen?.notCaptured ?? [],
       warnings: [...(seen?.warnings ?? []), ...(failure ? [failure.message] : [])],
       bundleId: input.upload?.bundleId ?? null,
+      retentionDays: deps.retentionDays,
     })) ?? (await findCheckpointOfRun(deps.db, run.id));
   if (!pass.checkpoint) throw new AppError('not_found', 'The session is no longer there.');
 }

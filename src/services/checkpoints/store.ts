@@ -14,6 +14,7 @@ import type { Session } from '../../db/schema.ts';
 import { createBundle, remoteHaves } from '../git/bundle.ts';
 import { fetchBase } from '../git/mirror.ts';
 import { newId } from '../ids.ts';
+import { remoteFor } from './access.ts';
 import { baseRemoteOf, type WorktreeCapture } from './capture.ts';
 import type { CheckpointDeps } from './deps.ts';
 
@@ -74,7 +75,7 @@ export async function storeBundle(
 export async function loadBundle(
   deps: CheckpointDeps,
   stored: StoredBundle,
-  options: { folder: string; baseUrl: string | null; signal: AbortSignal },
+  options: { session: Session; folder: string; baseUrl: string | null; signal: AbortSignal },
 ): Promise<{ bundle: string; base?: string }> {
   const bundle = join(options.folder, 'checkpoint.bundle');
   await pipeline(Readable.from(readBundle(deps.db, stored.id)), createWriteStream(bundle), {
@@ -83,7 +84,7 @@ export async function loadBundle(
   if (stored.prerequisites.length === 0 || options.baseUrl === null) return { bundle };
   const base = await fetchBase({
     folder: deps.places.mirrors,
-    remote: { url: options.baseUrl, policy: deps.urls, credentials: deps.credentials },
+    remote: await remoteFor(deps, options.session, options.baseUrl),
     commits: stored.prerequisites,
     signal: options.signal,
   });

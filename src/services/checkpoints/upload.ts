@@ -51,19 +51,16 @@ export async function receiveUpload<T>(
 
 async function receive(options: UploadOptions, file: string): Promise<ReceivedUpload> {
   const parser = open(options);
-  let meta: string | undefined;
+  let meta: Promise<string> | undefined;
   let bundle: Promise<{ bytes: number; sha256: string }> | undefined;
-  let problem: AppError | undefined;
-  parser.on('field', (name, value, _nameCut, valueCut) => {
-    if (name !== 'meta') return;
-    if (valueCut) problem ??= tooLarge(`meta has more than ${MAX_META_BYTES} bytes`);
-    meta = value;
-  });
   parser.on('file', (name, stream) => {
+    // Both are awaited below; until then a failure must not count as unhandled.
     if (name === 'bundle' && !bundle) {
       bundle = save(stream, file, options.maxBundleBytes);
-      // Awaited below; until then a failure must not count as unhandled.
       bundle.catch(() => undefined);
+    } else if (name === 'meta' && !meta) {
+      meta = readText(stream);
+      meta.catch(() => undefined);
     } else {
       stream.resume();
     }
@@ -74,12 +71,27 @@ async function receive(options: UploadOptions, file: string): Promise<ReceivedUp
       cause,
     });
   });
-  const saved = await bundle;
-  if (problem) throw problem;
-  if (meta === undefined || !saved) {
+  if (!meta || !bundle) {
     throw new AppError('malformed', 'The upload needs the parts "meta" (JSON) and "bundle".');
   }
-  return { meta, file, ...saved };
+  const [text, saved] = await Promise.all([meta, bundle]);
+  return { meta: text, file, ...saved };
+}
+
+/** Read as a file: of a field, the parser would replace what is not UTF-8. */
+async function readText(stream: NodeJS.ReadableStream): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stream) {
+    bytes += chunk.length;
+    if (bytes <= MAX_META_BYTES) chunks.push(Buffer.from(chunk));
+  }
+  if (bytes > MAX_META_BYTES) throw tooLarge(`meta has more than ${MAX_META_BYTES} bytes`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch (cause) {
+    throw new AppError('malformed', 'The part "meta" is not UTF-8.', { cause });
+  }
 }
 
 function open({ contentType, maxBundleBytes }: UploadOptions): InstanceType<typeof Busboy> {
@@ -87,15 +99,14 @@ function open({ contentType, maxBundleBytes }: UploadOptions): InstanceType<type
     return new Busboy({
       headers: { 'content-type': contentType },
       limits: {
-        fieldSize: MAX_META_BYTES,
         fields: 4,
         files: 2,
         parts: 6,
         // One more than allowed, so that "too large" can be told from "just fits".
         fileSize: maxBundleBytes + 1,
       },
-      // A part without a file name is a file too where its type says so.
-      isPartAFile: (name) => name === 'bundle',
+      // With a file name or without.
+      isPartAFile: (name) => name === 'bundle' || name === 'meta',
     });
   } catch (cause) {
     throw new AppError(

@@ -13,6 +13,7 @@ import { fetchBase } from '../git/mirror.ts';
 import { checkpointRef } from '../git/names.ts';
 import { unpackBundle } from '../git/unpack-bundle.ts';
 import { verifyBundle } from '../git/verify-bundle.ts';
+import { remoteFor } from './access.ts';
 import type { CheckpointDeps } from './deps.ts';
 
 /** A pack of text unpacks to several times its size; more than this is not meant well. */
@@ -43,7 +44,7 @@ export async function verifyUploaded(
   const chunks = Readable.from(readBundle(deps.db, upload.bundleId));
   await pipeline(chunks, createWriteStream(file), { signal });
   const { prerequisites, objectFormat } = await readBundleHeader(file);
-  const base = await baseOf(deps, upload, prerequisites, signal);
+  const base = await baseOf(deps, session, upload, prerequisites, signal);
   const ref = checkpointRef(session.agent_name, session.id);
   const { checkpoint } = await verifyBundle({
     file,
@@ -71,6 +72,7 @@ export async function verifyUploaded(
 
 async function baseOf(
   deps: CheckpointDeps,
+  session: Session,
   upload: BundleUpload,
   prerequisites: string[],
   signal: AbortSignal,
@@ -84,7 +86,7 @@ async function baseOf(
   }
   return await fetchBase({
     folder: deps.places.mirrors,
-    remote: { url: upload.baseUrl, policy: deps.urls, credentials: deps.credentials },
+    remote: await remoteFor(deps, session, upload.baseUrl),
     commits: prerequisites,
     signal,
   });

@@ -27,14 +27,17 @@ export type MirrorOptions = {
 export async function fetchBase(options: MirrorOptions): Promise<string> {
   const commits = options.commits.map((oid) => requireOid('A commit of the remote', oid));
   const target = await checkUrl(options.remote.url, options.remote.policy);
-  const name = createHash('sha256').update(target.url).digest('hex').slice(0, 32);
+  // What was fetched with credentials is not for whoever may only come without.
+  const access = accessTo(target, options.remote.credentials);
+  const key = JSON.stringify([target.url, access]);
+  const name = createHash('sha256').update(key).digest('hex').slice(0, 32);
   const path = join(options.folder, `${name}.git`);
   const format = commits[0]?.length === 64 ? 'sha256' : 'sha1';
   await ensureBare(path, format, options.signal);
   const repo: GitOptions = { gitDir: path, signal: options.signal };
   const missing = await missingCommits(commits, repo);
   if (missing.length === 0) return path;
-  const { config, env } = accessTo(target, options.remote.credentials);
+  const { config, env } = access;
   const args = ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--no-auto-maintenance'];
   const fetched = { ...repo, env, config, timeoutMs: options.timeoutMs ?? 300_000 };
   const refspecs = ['+refs/heads/*:refs/remotes/origin/*'];

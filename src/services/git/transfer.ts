@@ -1,4 +1,4 @@
-import { chown, copyFile, link, lstat, mkdir, rename, rm } from 'node:fs/promises';
+import { chown, copyFile, link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { AppError } from '../../errors.ts';
 import { git } from './git.ts';
@@ -20,7 +20,7 @@ export type TransferOptions = {
  * complete or not at all, what it refers to first. Returns how many were put.
  */
 export async function transferObjects(options: TransferOptions): Promise<number> {
-  await rm(temporaryIn(options), { force: true });
+  await sweepTemporary(options);
   const missing = await missingThere(options);
   for (const oid of missing.toReversed()) {
     options.signal?.throwIfAborted();
@@ -30,9 +30,24 @@ export async function transferObjects(options: TransferOptions): Promise<number>
   return missing.length;
 }
 
-/** Where a copy is made before it gets its name. One fixed name, so a killed transfer leaves at most one. */
-function temporaryIn({ repository, privateDir }: TransferOptions): string {
-  return join(repository.objectsDir, `tmp_obj_defib_${basename(privateDir)}`);
+const STALE_MS = 60_000;
+const temporaryPrefix = ({ privateDir }: TransferOptions) =>
+  `tmp_obj_defib_${basename(privateDir)}.`;
+
+/** Where a copy is made before it gets its name. One name for a process, so a killed transfer leaves one. */
+function temporaryIn(options: TransferOptions): string {
+  return join(options.repository.objectsDir, `${temporaryPrefix(options)}${process.pid}`);
+}
+
+/** Removes what killed transfers of the session left, and nothing that another worker is at. */
+async function sweepTemporary(options: TransferOptions): Promise<void> {
+  const { objectsDir } = options.repository;
+  for (const name of await readdir(objectsDir)) {
+    if (!name.startsWith(temporaryPrefix(options))) continue;
+    const file = join(objectsDir, name);
+    const info = await lstat(file).catch(() => null);
+    if (info && Date.now() - info.mtimeMs > STALE_MS) await rm(file, { force: true });
+  }
 }
 
 async function missingThere(options: TransferOptions): Promise<string[]> {

@@ -6,6 +6,7 @@ import { type AcceptedRun, findRunByKey, insertRuns, runExists } from '../../db/
 import { findSession } from '../../db/queries/sessions.ts';
 import type { HeartbeatInput } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
+import { redactSaid } from '../checkpoints/redact.ts';
 import { newId } from '../ids.ts';
 import { refusal } from '../sessions/refusal.ts';
 
@@ -39,7 +40,7 @@ export function createAcceptHeartbeat(db: Db): AcceptHeartbeat {
     if (request.input.sessionId !== undefined) {
       await assertLiveSession(db, request.agentName, request.input.sessionId);
     }
-    const run = toRun(request);
+    const run = await toRun(request);
     if (await insert(run)) return { runId: run.id, created: true };
     return await findEarlier(db, run);
   };
@@ -55,13 +56,14 @@ async function assertLiveSession(db: Db, agentName: string, sessionId: string): 
 
 const MAX_BATCH = 64;
 
-function toRun({ agentName, input, idempotencyKey }: HeartbeatRequest): AcceptedRun {
+async function toRun({ agentName, input, idempotencyKey }: HeartbeatRequest): Promise<AcceptedRun> {
+  const note = await redactSaid(input.note);
   return {
     id: newId(),
     agentName,
     kind: 'heartbeat',
     sessionId: input.sessionId ?? null,
-    input,
+    input: { ...input, ...(note !== undefined && { note }) },
     idempotencyKey: idempotencyKey ?? null,
     requestHash: idempotencyKey === undefined ? null : hashInput(input),
   };

@@ -9,6 +9,7 @@ import {
 import type { RunResult } from '../../db/queries/run-claims.ts';
 import type { Run, Session } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
+import { remoteFor } from '../checkpoints/access.ts';
 import { isHere } from '../checkpoints/capture.ts';
 import type { CheckpointDeps } from '../checkpoints/deps.ts';
 import { privateDirOf } from '../checkpoints/places.ts';
@@ -81,7 +82,7 @@ const remoteBranch: Step<PrunePass> = {
     const format = commit.length === 64 ? 'sha256' : 'sha1';
     const init = ['init', '-q', '--bare', '--template=', `--object-format=${format}`, folder];
     await git(init, { cwd: folder, signal });
-    const remote = { url, policy: deps.urls, credentials: deps.credentials };
+    const remote = await remoteFor(deps, session, url);
     const own = { ref: checkpointRef(session.agent_name, session.id), commit };
     const pruned = await deleteRemoteRef({ privateDir: folder, remote, signal }, own);
     await noteRemotePruned(deps.db, session.id, commit);

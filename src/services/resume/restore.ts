@@ -1,7 +1,7 @@
 import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findBundleOf } from '../../db/queries/bundles.ts';
-import { type CheckpointRow, findCheckpoint } from '../../db/queries/checkpoints.ts';
+import { type CheckpointRow, findCheckpoint, findWork } from '../../db/queries/checkpoints.ts';
 import { noteRestored } from '../../db/queries/session-resume.ts';
 import { findSession } from '../../db/queries/sessions.ts';
 import type { RestoreOutcome, Session } from '../../db/schema.ts';
@@ -34,8 +34,9 @@ export const restoreStep: ResumeStep = {
     if (!(await noteRestored(deps.db, prepared, outcome, deps.host))) {
       if (outcome.ok) await rm(outcome.worktree, { recursive: true, force: true });
       throw new AppError(
-        'conflict',
+        'unavailable',
         'The session was taken up, or got a newer checkpoint, while this one was restored.',
+        { transient: true },
       );
     }
     return outcome.ok
@@ -49,8 +50,10 @@ async function restoreFor(
   successor: Session,
   signal: AbortSignal,
 ): Promise<RestoreOutcome> {
-  const { deps, from, predecessor } = pass;
-  if (!from?.commit) {
+  const { deps, predecessor } = pass;
+  // Reasoning may have been saved after the last files were.
+  const from = pass.from && (await findWork(deps.db, pass.from));
+  if (!from) {
     const lost = predecessor?.worktree ? ' Its worktree could not be saved.' : '';
     return { ok: false, reason: `No files of the last attempt were saved.${lost}` };
   }
@@ -89,7 +92,9 @@ async function restoreFromAny(
   signal: AbortSignal,
 ): Promise<Restored> {
   const { deps, folder } = pass;
-  const options = { target, commit: from.commit ?? '', policy: deps.policy, signal };
+  // What a bundle builds on was fetched into a repository of ours.
+  const policy = { ...deps.policy, roots: [...deps.policy.roots, deps.places.mirrors] };
+  const options = { target, commit: from.commit ?? '', policy, signal };
   const failures: AppError[] = [];
   const attempt = async (source: RestoreOptions['from']): Promise<Restored | undefined> => {
     try {
@@ -107,7 +112,12 @@ async function restoreFromAny(
   }
   const stored = await findBundleOf(deps.db, from);
   if (stored) {
-    const source = await loadBundle(deps, stored, { folder, baseUrl: from.base_url, signal });
+    const source = await loadBundle(deps, stored, {
+      session: origin,
+      folder,
+      baseUrl: from.base_url,
+      signal,
+    });
     const remote = await attempt(source);
     if (remote) return remote;
   }

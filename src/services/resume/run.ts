@@ -36,12 +36,13 @@ export async function runResume(
 
 /** Files that are not what was saved are never gone on from; anything else is tried again. */
 async function settle(pass: ResumePass, id: string, failed: StepOutcome): Promise<void> {
-  const { db, log } = pass.deps;
+  const { db, log, retentionDays } = pass.deps;
   const error = failed.failure ?? 'It could not be started.';
   const failure = { id, runId: pass.run.id, error };
-  if (failed.name === restoreStep.name && failed.code === 'conflict') {
-    const stale = { ...failure, reason: 'restore_refused' };
-    if (!(await giveUpPending(db, stale))) return;
+  const wrong = failed.code === 'conflict' || failed.code === 'invalid';
+  if (failed.name === restoreStep.name && wrong) {
+    const refused = { ...failure, reason: 'restore_refused', retentionDays };
+    if (!(await giveUpPending(db, refused))) return;
     log.error({ sessionId: id, error }, 'session needs attention: its work was not restored');
     return;
   }

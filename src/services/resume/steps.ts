@@ -1,5 +1,5 @@
 import { findAgentPolicy } from '../../db/queries/agents.ts';
-import { findLastCommit, noteLocal } from '../../db/queries/checkpoints.ts';
+import { findLastCommit } from '../../db/queries/checkpoints.ts';
 import { deferSpawn, markReady, startSpawn } from '../../db/queries/session-resume.ts';
 import { findSession } from '../../db/queries/sessions.ts';
 import type { AgentPolicy, Session } from '../../db/schema.ts';
@@ -41,7 +41,7 @@ const onPredecessor = (step: CheckpointStep): ResumeStep => ({
   },
 });
 
-/** What the last checkpoint has already is not recorded again. */
+/** What the last checkpoint has already is not recorded again, if its branch is noted too. */
 const recordChanges: CheckpointStep = {
   name: 'record checkpoint',
   level: 'best-effort',
@@ -49,12 +49,10 @@ const recordChanges: CheckpointStep = {
   run: async (saving, signal) => {
     const { session, taken } = saving;
     if (!session || !taken) return { skipped: true };
+    const { commit } = taken.capture;
     const last = await findLastCommit(saving.deps.db, session.id);
-    if (last?.commit === taken.capture.commit) {
-      // Who made it may have moved the branch without a word: it is removed with the rest one day.
-      if (saving.moved) await noteLocal(saving.deps.db, session.id, taken.capture.commit);
-      return { skipped: true };
-    }
+    const noted = !saving.moved || session.local_commit === commit;
+    if (last?.commit === commit && noted) return { skipped: true };
     await record(saving, signal);
     const { number, files_changed: files } = saving.checkpoint ?? {};
     return { summary: `saved checkpoint ${number} with ${plural(files ?? 0, 'changed file')}` };
@@ -102,10 +100,12 @@ async function start(
   );
 }
 
-/** A full host is no failure: the session waits for a place. */
+/** A full host and a paused agent are no failures: the session waits. */
 async function notStarted(pass: ResumePass, successor: Session) {
   if (!(await deferSpawn(pass.deps.db, successor.id))) throw superseded();
-  return { summary: `waiting: host "${pass.deps.host}" has as many agents as it may have` };
+  return {
+    summary: `waiting: host "${pass.deps.host}" has as many agents as it may have, or the agent is paused`,
+  };
 }
 
 function superseded(): AppError {

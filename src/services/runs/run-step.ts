@@ -1,3 +1,4 @@
+import { isDatabaseAway } from '../../db/away.ts';
 import type { StepStatus } from '../../db/schema.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
 import type { AnyPass, Step, StepReport } from './step.ts';
@@ -16,8 +17,9 @@ export type StepOutcome = {
 class StepTimeout extends Error {}
 
 /**
- * Runs one step within its deadline. It never throws for what the step does: a failure is part of
- * the outcome. It throws only when the pass itself was stopped, by a drain or a lost claim.
+ * Runs one step within its deadline. A failure of the step is part of the outcome. It throws only
+ * where the pass itself cannot go on: it was stopped, by a drain or a lost claim, or the database
+ * went away in a critical step. Such a pass has no result, and is made again.
  */
 export async function runStep<Pass extends AnyPass>(
   step: Step<Pass>,
@@ -40,6 +42,7 @@ export async function runStep<Pass extends AnyPass>(
     return outcome(report.warnings?.length ? 'warning' : 'ok', report);
   } catch (error) {
     passSignal.throwIfAborted();
+    if (step.level === 'critical' && isDatabaseAway(error)) throw error;
     const failure = `${step.name}: ${explain(error, step, pass)}`;
     const code = error instanceof AppError ? error.code : 'internal';
     return { ...outcome(step.level === 'critical' ? 'error' : 'warning', {}, failure), code };

@@ -1,6 +1,7 @@
 import type { Db } from '../../db/connect.ts';
 import { beatSession } from '../../db/queries/sessions.ts';
 import type { Directive, Session, SessionStatus } from '../../db/schema.ts';
+import { redactSaid } from '../checkpoints/redact.ts';
 import { refusal } from './refusal.ts';
 
 export type BeatView = {
@@ -29,9 +30,10 @@ export type SaidWithBeat = {
  * @throws AppError `session_ended`, `session_superseded` or `not_found`
  */
 export async function beat(db: Db, id: string, said: SaidWithBeat): Promise<BeatView> {
+  const note = await redactSaid(said.note);
   const session = await beatSession(db, id, {
     turn: said.turn ?? null,
-    note: said.note ?? null,
+    note: note ?? null,
     place: said.host === undefined ? null : { host: said.host, worktree: said.worktree ?? null },
   });
   if (!session?.lease_expires_at) throw await refusal(db, id);

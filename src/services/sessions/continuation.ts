@@ -1,5 +1,5 @@
 import type { Db } from '../../db/connect.ts';
-import { findCheckpoint, findReasoning } from '../../db/queries/checkpoints.ts';
+import { findCheckpoint, findReasoning, findWork } from '../../db/queries/checkpoints.ts';
 import { listAttempts } from '../../db/queries/sessions.ts';
 import type { Session } from '../../db/schema.ts';
 import { continuationPrompt } from './continuation-prompt.ts';
@@ -28,14 +28,18 @@ export async function continuationInput(db: Db, session: Session): Promise<Conti
   };
 }
 
-/** The newest checkpoint of the chain, with the newest reasoning: a last capture has none of its own. */
+/**
+ * The newest files of the chain with the newest reasoning: a last capture has no reasoning, and an
+ * attempt without a worktree no files.
+ */
 async function savedWork(db: Db, session: Session, chain: Session[]): Promise<SavedWork | null> {
   const id = session.latest_checkpoint_id;
-  const row = id === null ? undefined : await findCheckpoint(db, id);
+  const newest = id === null ? undefined : await findCheckpoint(db, id);
+  const row = newest && ((await findWork(db, newest)) ?? newest);
   const origin = chain.find((attempt) => attempt.id === row?.session_id);
   if (!row || !origin) return null;
   const reasoning =
-    row.reasoning ?? (await findReasoning(db, { rootId: session.root_id, upTo: row }));
+    newest.reasoning ?? (await findReasoning(db, { rootId: session.root_id, upTo: newest }));
   return {
     number: row.number,
     attempt: origin.attempt,
@@ -52,7 +56,7 @@ async function savedWork(db: Db, session: Session, chain: Session[]): Promise<Sa
     reasoning,
     changes: row.changes,
     notCaptured: row.not_captured,
-    warnings: row.warnings,
+    warnings: row === newest ? row.warnings : [...row.warnings, ...newest.warnings],
   };
 }
 

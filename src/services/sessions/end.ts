@@ -1,10 +1,10 @@
 import type { Db } from '../../db/connect.ts';
-import { findAgentPolicy } from '../../db/queries/agents.ts';
 import type { Dispatch } from '../../db/queries/run-claims.ts';
 import { schedulePrune } from '../../db/queries/session-prune.ts';
 import { insertSessionRuns } from '../../db/queries/session-runs.ts';
 import { endSession, findSession } from '../../db/queries/sessions.ts';
 import type { Session } from '../../db/schema.ts';
+import { redactSaid } from '../checkpoints/redact.ts';
 import { newId } from '../ids.ts';
 import { refusal } from './refusal.ts';
 import type { SessionSettings } from './settings.ts';
@@ -23,25 +23,25 @@ export async function finishSession(
   id: string,
   request: { outcome: Outcome; summary?: string | undefined },
 ): Promise<Session> {
+  const summary = await redactSaid(request.summary);
   const ended = await db.transaction().execute(async (trx) => {
     const session = await endSession(trx, {
       id,
       status: request.outcome,
       reason: request.outcome,
-      summary: request.summary ?? null,
+      summary: summary ?? null,
       resume: false,
     });
-    if (session) await prune(trx, session, settings);
+    if (session) {
+      await schedulePrune(trx, {
+        rootId: session.root_id,
+        succeeded: session.status === 'completed',
+        retentionDays: settings.checkpointRetentionDays,
+      });
+    }
     return session;
   });
   return ended ?? (await explainOrRepeat(db, id, request.outcome));
-}
-
-async function prune(db: Db, session: Session, settings: SessionSettings): Promise<void> {
-  const policy = await findAgentPolicy(db, session.agent_id);
-  const days = policy?.checkpointRetentionDays ?? settings.checkpointRetentionDays;
-  const afterDays = session.status === 'completed' ? 0 : days;
-  await schedulePrune(db, { rootId: session.root_id, afterDays });
 }
 
 /**
@@ -53,11 +53,12 @@ export async function interruptSession(
   id: string,
   reason: string,
 ): Promise<{ session: Session; runs: Dispatch[] }> {
+  const why = await redactSaid(reason);
   const interrupted = await db.transaction().execute(async (trx) => {
     const session = await endSession(trx, {
       id,
       status: 'interrupted',
-      reason,
+      reason: why,
       summary: null,
       resume: true,
     });

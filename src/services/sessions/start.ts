@@ -4,6 +4,7 @@ import { findLiveSessionOfIssue, insertSession } from '../../db/queries/sessions
 import { claimIssueForSession } from '../../db/queries/claims.ts';
 import type { Session } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
+import { redactSaid } from '../checkpoints/redact.ts';
 import { newId } from '../ids.ts';
 import { issueSessionToken } from '../tokens/session-token.ts';
 import { type AskedTimes, type SessionSettings, sessionTimes } from './settings.ts';
@@ -38,11 +39,12 @@ export async function startSession(
   const { agentName, issueUrl } = request;
   const agent = await findAgent(db, agentName);
   if (!agent) throw noAgent(agentName);
+  const objective = await redactSaid(request.objective);
   return await db.transaction().execute(async (trx) => {
     const session = await insertSession(trx, {
       id: newId(),
       agentName,
-      objective: request.objective,
+      objective,
       repo: request.repo ?? null,
       issueUrl: issueUrl ?? null,
       worktree: request.worktree ?? null,

@@ -47,8 +47,9 @@ export async function watchSessions(options: {
     const spent = await flagSpent(trx, { resumeBudget: settings.resumeBudget, limit: batch });
     const late = await takeSpawnDue(trx, { maxTries: SPAWN_TRIES, limit: batch });
     const prunes = await takeDuePrunes(trx, batch);
+    const { checkpointRetentionDays: retentionDays } = settings;
     for (const { root_id: rootId } of [...spent, ...late.spent]) {
-      await schedulePrune(trx, { rootId, afterDays: settings.checkpointRetentionDays });
+      await schedulePrune(trx, { rootId, succeeded: false, retentionDays });
     }
     const runs = await insertSessionRuns(trx, [
       ...successors.map(({ id }) => run('resume', id)),

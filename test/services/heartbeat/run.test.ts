@@ -5,7 +5,11 @@ import { AppError } from '../../../src/errors.ts';
 import { runHeartbeat } from '../../../src/services/heartbeat/run.ts';
 import type { HeartbeatDeps, Step } from '../../../src/services/heartbeat/step.ts';
 
-const run = { id: '01920000-0000-7000-8000-000000000000', agent_name: 'builder' } as Run;
+const run = {
+  id: '01920000-0000-7000-8000-000000000000',
+  agent_name: 'builder',
+  kind: 'heartbeat',
+} as Run;
 
 type Options = { signal?: AbortSignal };
 

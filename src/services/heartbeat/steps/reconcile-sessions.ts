@@ -26,7 +26,7 @@ export const reconcileSessions: Step = {
       ),
       warnings: news.needsAttention.map(
         (id) =>
-          `reconcile sessions: session ${id} needs attention: its resume budget is spent. See GET /api/sessions/${id}.`,
+          `reconcile sessions: session ${id} needs attention: it is not resumed any more. See GET /api/sessions/${id}.`,
       ),
       ...(done.length > 0 && { summary: done.join(', ') }),
     };
