@@ -16,6 +16,11 @@ export const COMMANDS: CommandEntry[] = [
     load: () => import('./run.ts'),
   },
   {
+    name: 'restore',
+    summary: 'make a worktree of what a session has saved',
+    load: () => import('./restore.ts'),
+  },
+  {
     name: 'sync',
     summary: 'send what was saved while the service was away',
     load: () => import('./sync.ts'),

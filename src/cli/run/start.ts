@@ -37,7 +37,7 @@ export async function begin(
   env: NodeJS.ProcessEnv,
   tell: Tell,
 ): Promise<Begun> {
-  const place = { host: hostOf(env), worktree: worktreeOf(process.cwd()) };
+  const place = { host: hostOf(env), worktree: worktreeOf(process.cwd(), env) };
   if (place.worktree === null) tell('This is no git worktree: files are not saved.');
   if (options.session !== undefined) return await adopt(options.session, place, env, tell);
   return await startNew(options, command, place, env, tell);

@@ -1,5 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { readHead } from '../../services/git/head.ts';
 import { locateRepository, type RepositoryPolicy } from '../../services/git/repository.ts';
 
@@ -10,11 +10,12 @@ import { locateRepository, type RepositoryPolicy } from '../../services/git/repo
  */
 export const OWN_MACHINE: RepositoryPolicy = { roots: ['/'], owners: 'any' };
 
-/** The top of the git worktree that a folder lies in; null: in none. */
-export function worktreeOf(folder: string): string | null {
+/** The top of the git worktree that a folder lies in; null: in none. Found as git finds it. */
+export function worktreeOf(folder: string, env: NodeJS.ProcessEnv): string | null {
+  const ceilings = (env['GIT_CEILING_DIRECTORIES'] ?? '').split(delimiter);
   for (let at = realpathSync(folder); ; at = dirname(at)) {
     if (existsSync(join(at, '.git'))) return at;
-    if (at === dirname(at)) return null;
+    if (at === dirname(at) || ceilings.includes(dirname(at))) return null;
   }
 }
 
