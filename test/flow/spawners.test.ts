@@ -71,6 +71,7 @@ describe.each(backends)('agents started by command, on %s', { timeout: 90_000 },
     await flow.expire(first.id);
     const second = await attempt(flow, first.id, 2, 'running');
     const pid = await pidIn(second.worktree);
+    expect(readFileSync(join(second.worktree, 'agent.pwd'), 'utf8')).toBe(second.worktree);
     put(second.worktree, 'progress.txt', 'half\n');
     process.kill(pid, 'SIGKILL');
     await until('it is dead', () => {
