@@ -195,6 +195,16 @@ describe.each(nodes)('on $name', ({ node, present }) => {
     180_000,
   );
 
+  it.skipIf(!present)("takes an agent's hook", async () => {
+    const session = await mkdtemp(join(folder, 'session-'));
+    const hook = spawn(join(app(), 'node_modules/.bin/defib'), ['hook', 'claude-code'], {
+      env: env({ DEFIB_SESSION_DIR: session }),
+    });
+    hook.stdin.end(JSON.stringify({ hook_event_name: 'Stop', session_id: 'a', cwd: '/' }));
+    expect(await once(hook, 'exit')).toEqual([0, null]);
+    expect(globSync('events/*.json', { cwd: session })).toHaveLength(1);
+  });
+
   it.skipIf(!present)('finds secrets, in a worker thread', async () => {
     const repo = await mkdtemp(join(folder, 'repo-'));
     // Made up, in two parts: a scanner of this repository must not find it.
