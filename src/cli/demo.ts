@@ -9,8 +9,8 @@ import { type DemoService, startService } from './demo/service.ts';
 import { waitFor } from './demo/wait.ts';
 
 const AGENT = 'builder';
-/** The time limit that the first attempt runs into, in seconds. */
-const LIMIT_SECONDS = 3;
+/** The time limit of each attempt, in seconds. The first runs into it; the second must not, on a busy machine. */
+const LIMIT_SECONDS = 6;
 
 export function define(command: Command): void {
   command
