@@ -95,7 +95,7 @@ describe('the package', () => {
   });
 });
 
-describe.each(nodes)('on $name', ({ node, present }) => {
+describe.each(nodes)('on $name', ({ name, node, present }) => {
   const env = (more: Record<string, string> = {}) => ({
     PATH: `${dirname(node())}:${process.env['PATH']}`,
     HOME: folder,
@@ -148,7 +148,8 @@ describe.each(nodes)('on $name', ({ node, present }) => {
     180_000,
   );
 
-  it.skipIf(!present)(
+  // The oldest Node is the one to fear; on the other one the demo runs in the repository.
+  it.skipIf(!present || name !== 'Node 22')(
     'tells the story of the demo',
     async () => {
       const bin = join(app(), 'node_modules/.bin/defib');
