@@ -151,6 +151,7 @@ function openRun(job: Job, tools: Tools, closing: AbortSignal): Run {
 async function refused(run: Run, error: DefibError): Promise<void> {
   const session = await run.api.read().catch(() => undefined);
   if (session && ['completed', 'failed', 'cancelled'].includes(session.status)) {
+    if (!run.settled) run.tools.tell(`The session was ended by its own word: ${session.status}.`);
     run.settled = session.status;
   } else {
     run.stop({ why: 'refused', error });
