@@ -45,6 +45,9 @@ export type Started = {
 };
 export type Claimed = Started & { continuation: string };
 
+/** Several processes and many git commands take their time on a loaded machine. */
+const PATIENCE_MS = 60_000;
+
 export type ResumableOptions = { worker?: boolean; timings?: Timings };
 
 export async function startResumable(
@@ -120,15 +123,19 @@ export async function startResumable(
       return started(answer);
     },
     claim: async (body) =>
-      await until('there is something to claim', async () => {
-        const answer = await flow.service.call('POST', '/api/agents/builder/claim', {
-          token: agent,
-          ...(body && { body }),
-        });
-        if (answer.status === 204) return undefined;
-        if (answer.status !== 200) throw new Error(answer.text);
-        return { ...started(answer), continuation: answer.body.continuation };
-      }),
+      await until(
+        'there is something to claim',
+        async () => {
+          const answer = await flow.service.call('POST', '/api/agents/builder/claim', {
+            token: agent,
+            ...(body && { body }),
+          });
+          if (answer.status === 204) return undefined;
+          if (answer.status !== 200) throw new Error(answer.text);
+          return { ...started(answer), continuation: answer.body.continuation };
+        },
+        PATIENCE_MS,
+      ),
     expire: async (id) => {
       await flow
         .db()
@@ -146,8 +153,10 @@ export async function startResumable(
       return sessionId === undefined ? all : all.filter((run) => run.sessionId === sessionId);
     },
     finished: async (kind, sessionId) =>
-      await until(`a ${kind} is finished`, async () =>
-        (await flow.runs(kind, sessionId)).find((run) => run.finishedAt),
+      await until(
+        `a ${kind} is finished`,
+        async () => (await flow.runs(kind, sessionId)).find((run) => run.finishedAt),
+        PATIENCE_MS,
       ),
     worker: (host, timings) => on(host, { web: false, ...(timings && { timings }) }),
     moveTo: async (host) => {
@@ -161,7 +170,7 @@ export async function startResumable(
         WHERE host <> ${host}`.execute(flow.db());
     },
     stop: async () => {
-      for (const each of [...others, flow.service]) await each.stop();
+      await Promise.all([...others, flow.service].map((each) => each.stop()));
       await database.drop();
       rmSync(root, { recursive: true, force: true, maxRetries: 10 });
     },
