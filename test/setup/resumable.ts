@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import type { Db } from '../../src/db/connect.ts';
 import type { Timings } from '../../src/start.ts';
 import { commitAll, gitLine, put, userGit } from '../services/git/helpers.ts';
-import { createTestDatabase } from './database.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
 import { type Answer, type BackendKind, startService, type TestService } from './service.ts';
 import { until } from './until.ts';
 
@@ -48,7 +48,12 @@ export type Claimed = Started & { continuation: string };
 /** Several processes and many git commands take their time on a loaded machine. */
 const PATIENCE_MS = 60_000;
 
-export type ResumableOptions = { worker?: boolean; timings?: Timings };
+export type ResumableOptions = {
+  worker?: boolean;
+  timings?: Timings;
+  /** A database of the test's own, which drops it. */
+  database?: TestDatabase;
+};
 
 export async function startResumable(
   backend: BackendKind,
@@ -56,7 +61,7 @@ export async function startResumable(
   options: ResumableOptions = {},
 ): Promise<Resumable> {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'defib-flow-')));
-  const database = await createTestDatabase();
+  const database = options.database ?? (await createTestDatabase());
   const place = (host: string) => ({
     DEFIB_HOSTNAME: host,
     DEFIB_DATA_DIR: join(root, `data-${host}`),
@@ -171,7 +176,7 @@ export async function startResumable(
     },
     stop: async () => {
       await Promise.all([...others, flow.service].map((each) => each.stop()));
-      await database.drop();
+      if (!options.database) await database.drop();
       rmSync(root, { recursive: true, force: true, maxRetries: 10 });
     },
   };
