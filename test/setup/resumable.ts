@@ -29,6 +29,8 @@ export type Resumable = {
   runs(kind: string, sessionId?: string): Promise<Answer['body'][]>;
   /** Waits for a run of the session that has this kind and is finished. */
   finished(kind: string, sessionId: string): Promise<Answer['body']>;
+  /** The environment of another worker. */
+  workerEnv(host: string): Record<string, string>;
   /** Starts another worker of a host; with the same data folder where that is the same. */
   worker(host: string, timings?: Timings): Promise<TestService>;
   /** Stops the service for good, and starts one on another host. */
@@ -73,12 +75,8 @@ export async function startResumable(
   });
   const agent = await service.agentToken('builder');
   const others: TestService[] = [];
-  const on = async (host: string, more: object) => {
-    const other = await startService(backend, {
-      ...more,
-      database,
-      env: { ...flow.service.env, ...place(host) },
-    });
+  const on = async (env: Record<string, string>, more: object) => {
+    const other = await startService(backend, { ...more, database, env });
     others.push(other);
     return other;
   };
@@ -163,11 +161,17 @@ export async function startResumable(
         async () => (await flow.runs(kind, sessionId)).find((run) => run.finishedAt),
         PATIENCE_MS,
       ),
-    worker: (host, timings) => on(host, { web: false, ...(timings && { timings }) }),
+    workerEnv: (host) => ({
+      ...flow.service.env,
+      ...place(host),
+      DEFIB_PUBLIC_URL: flow.service.url,
+    }),
+    worker: (host, timings) =>
+      on(flow.workerEnv(host), { web: false, ...(timings && { timings }) }),
     moveTo: async (host) => {
       const before = flow.service;
       await before.stop();
-      const now = await on(host, {});
+      const now = await on({ ...before.env, ...place(host) }, {});
       flow.service = now;
       others.splice(others.indexOf(now), 1);
       // As if the old host had been gone for a while.
