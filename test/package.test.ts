@@ -41,7 +41,7 @@ beforeAll(async () => {
     npmInstall(app(), tarball),
     hasNode22 && npmInstall(join(folder, 'node22'), NODE_22),
   ]);
-}, 120_000);
+}, 300_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const nodes = [
@@ -68,7 +68,8 @@ describe('the package', () => {
     const comments = /^\s*(\*|\/[/*]).*$/gm;
     for (const file of globSync('dist/**/*.js', { cwd: inPackage('.') })) {
       const code = readFileSync(inPackage(file), 'utf8').replaceAll(comments, '');
-      expect(code, file).not.toMatch(/\.ts['"`]/);
+      // Files beside it; a name alone may be a file that it writes.
+      expect(code, file).not.toMatch(/['"`]\.{1,2}\/[^'"`\n]*\.ts['"`]/);
     }
   });
 
@@ -120,7 +121,7 @@ describe.each(nodes)('on $name', ({ node, present }) => {
             if (service.exitCode !== null) throw new Error(output);
             return /listens on (\S+)[^]*curl/.exec(output);
           },
-          40_000,
+          90_000,
         );
         const defib = (...args: string[]) =>
           run(bin, args, { cwd, env: env({ DEFIB_URL: url }) }).then(({ stdout }) => stdout.trim());
@@ -144,7 +145,7 @@ describe.each(nodes)('on $name', ({ node, present }) => {
       expect(service.exitCode).toBe(0);
       expect(existsSync(join(cwd, '.defib/postgres/postmaster.pid'))).toBe(false);
     },
-    90_000,
+    180_000,
   );
 
   it.skipIf(!present)(
@@ -154,7 +155,7 @@ describe.each(nodes)('on $name', ({ node, present }) => {
       const { stdout } = await run(bin, ['demo'], { cwd: folder, env: env() });
       expect(stdout).toContain('no checkpoint branch is left');
     },
-    90_000,
+    180_000,
   );
 
   it.skipIf(!present)(
@@ -175,12 +176,12 @@ describe.each(nodes)('on $name', ({ node, present }) => {
         await until(
           'the API listens',
           () => parts[0]!.output().includes('"msg":"listening"'),
-          40_000,
+          90_000,
         );
         await until(
           'the worker works',
           () => parts[1]!.output().includes('"msg":"working"'),
-          40_000,
+          90_000,
         );
       } finally {
         for (const { child, exited } of parts) {
@@ -191,7 +192,7 @@ describe.each(nodes)('on $name', ({ node, present }) => {
       }
       expect(parts.map(({ child }) => child.exitCode)).toEqual([0, 0]);
     },
-    90_000,
+    180_000,
   );
 
   it.skipIf(!present)('finds secrets, in a worker thread', async () => {

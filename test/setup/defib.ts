@@ -8,6 +8,8 @@ const ENTRY = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 export type Outcome = { code: number | null; stdout: string; stderr: string };
 
 export type RunningDefib = {
+  pid: number;
+  send(signal: NodeJS.Signals): void;
   stdout(): string;
   stderr(): string;
   /** Ends it. */
@@ -27,7 +29,7 @@ export function startDefib(args: string[], { env = {}, cwd = '/' }: DefibOptions
     cwd,
     env: { PATH: process.env['PATH'], TZ: 'UTC', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 180_000,
     killSignal: 'SIGKILL',
   });
   let stdout = '';
@@ -40,6 +42,8 @@ export function startDefib(args: string[], { env = {}, cwd = '/' }: DefibOptions
     stderr,
   }));
   return {
+    pid: child.pid ?? 0,
+    send: (signal) => void child.kill(signal),
     stdout: () => stdout,
     stderr: () => stderr,
     exited,

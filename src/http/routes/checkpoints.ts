@@ -169,7 +169,8 @@ export function checkpointRoutes(deps: Deps, pressure: Pressure) {
   async function read<T>(c: Context<AppEnv>, session: Session, accept: Accept<T>): Promise<T> {
     const contentType = c.req.header('content-type') ?? '';
     if (!isUpload(c)) {
-      const input = parse('json', saveSchema, await jsonOf(c));
+      const { capture, ...said } = parse('json', saveSchema, await jsonOf(c));
+      const input = { ...said, ...(capture === false && { capture }) };
       return await accept(input, JSON.stringify(input));
     }
     const { body } = c.req.raw;
