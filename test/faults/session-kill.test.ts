@@ -161,6 +161,7 @@ describe.each(backends)(
           return existsSync(file) ? readFileSync(file, 'utf8') : '';
         };
         const token = await until('the first has begun', () => inWorktree('first.token'));
+        const first = Number(await until('it waits', () => inWorktree('first.pid')));
         heir = await flow.worker('here', SHORT);
         await until('another works', async () => {
           return (await flow.session(successor.id)).status === 'running';
