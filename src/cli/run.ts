@@ -112,6 +112,9 @@ async function run(command: string[], options: Options): Promise<void> {
     ended.abort();
     await leaveSession(places);
   }
+  // A call that is still under way is of no use any more. To cut it off by its signal can throw, out of
+  // reach of whoever waits for it.
+  process.exit();
 }
 
 function greeting({ session }: Begun): string {
