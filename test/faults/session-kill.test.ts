@@ -1,3 +1,4 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -12,6 +13,8 @@ import {
 } from '../setup/resumable.ts';
 import { backends, type TestService } from '../setup/service.ts';
 import { until } from '../setup/until.ts';
+
+const AGENT = join(import.meta.dirname, '..', 'setup', 'agent.ts');
 
 const SHORT = { claimSeconds: 2, renewMs: 500, sweepMs: 200 };
 
@@ -85,7 +88,7 @@ describe.each(backends)(
     /** A worker stands still before this write, and is killed there. */
     async function killAt(write: Step[1], act: () => Promise<unknown>): Promise<void> {
       hold = await holdWrites(flow.service.database.url, write);
-      const victim = await startProcess('worker', flow.service.env);
+      const victim = await startProcess('worker', flow.workerEnv('here'));
       try {
         await act();
         await hold.holds();
@@ -142,6 +145,38 @@ describe.each(backends)(
         [worktree, remote].every((each) => checkpointBranches(each).length === 0),
       );
     });
+
+    it.runIf(backend === 'postgres')(
+      'of a resume, its agent started: it is started again, and the first one cannot act',
+      async () => {
+        const command = [process.execPath, AGENT, 'late'];
+        await flow.policy({ spawner: { type: 'command', command } });
+        const { worktree } = flow.clone('started twice');
+        const session = await flow.start({ worktree });
+        const when = "NEW.kind = 'resume' AND NEW.finished_at IS NOT NULL";
+        await killAt({ table: 'runs', event: 'UPDATE', when }, () => flow.expire(session.id));
+        const successor = (await flow.session(session.id)).attempts[1];
+        const inWorktree = (name: string) => {
+          const file = join(successor.worktree, name);
+          return existsSync(file) ? readFileSync(file, 'utf8') : '';
+        };
+        const token = await until('the first has begun', () => inWorktree('first.token'));
+        const first = Number(await until('it waits', () => inWorktree('first.pid')));
+        heir = await flow.worker('here', SHORT);
+        await until('another works', async () => {
+          return (await flow.session(successor.id)).status === 'running';
+        });
+        const path = `/api/sessions/${successor.id}/heartbeat`;
+        expect((await flow.service.call('POST', path, { token })).status).toBe(401);
+        process.kill(first, 'SIGKILL');
+        writeFileSync(join(successor.worktree, 'finish'), '');
+        await until('the work is done', async () => {
+          return (await flow.session(successor.id)).status === 'completed';
+        });
+        expect((await flow.session(session.id)).attempts).toHaveLength(2);
+        await flow.policy({});
+      },
+    );
 
     it.each(some(resumeSteps))(
       'of a resume, %s: one successor has the work',

@@ -5,7 +5,8 @@
  *   work   beats, notes its pid in `agent.pid` and the prompt in `agent.md`, and goes on beating
  *          until a file `finish` is there; then it ends its session
  *   hang   notes its pid and never beats
- *   fickle keeps its token in `first.token` and ends at once; where that is there, it works
+ *   fickle keeps its token in `first.token` and its pid in `first.pid`, and ends at once; where that is there, it works
+ *   late   the same, but instead of ending it waits and never beats
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -30,8 +31,10 @@ async function post(verb: string, body: object): Promise<number> {
 }
 
 const [mode] = process.argv.slice(2);
-if (mode === 'fickle' && !existsSync('first.token')) {
+if ((mode === 'fickle' || mode === 'late') && !existsSync('first.token')) {
   writeFileSync('first.token', DEFIB_SESSION_TOKEN);
+  writeFileSync('first.pid', String(process.pid));
+  if (mode === 'late') await pause(60_000);
   process.exit(1);
 }
 writeFileSync('agent.md', readFileSync(DEFIB_PROMPT_FILE));

@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import type { Db } from '../../src/db/connect.ts';
 import type { Timings } from '../../src/start.ts';
 import { commitAll, gitLine, put, userGit } from '../services/git/helpers.ts';
-import { createTestDatabase } from './database.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
 import { type Answer, type BackendKind, startService, type TestService } from './service.ts';
 import { until } from './until.ts';
 
@@ -29,6 +29,8 @@ export type Resumable = {
   runs(kind: string, sessionId?: string): Promise<Answer['body'][]>;
   /** Waits for a run of the session that has this kind and is finished. */
   finished(kind: string, sessionId: string): Promise<Answer['body']>;
+  /** The environment of another worker. */
+  workerEnv(host: string): Record<string, string>;
   /** Starts another worker of a host; with the same data folder where that is the same. */
   worker(host: string, timings?: Timings): Promise<TestService>;
   /** Stops the service for good, and starts one on another host. */
@@ -48,7 +50,12 @@ export type Claimed = Started & { continuation: string };
 /** Several processes and many git commands take their time on a loaded machine. */
 const PATIENCE_MS = 60_000;
 
-export type ResumableOptions = { worker?: boolean; timings?: Timings };
+export type ResumableOptions = {
+  worker?: boolean;
+  timings?: Timings;
+  /** A database of the test's own, which drops it. */
+  database?: TestDatabase;
+};
 
 export async function startResumable(
   backend: BackendKind,
@@ -56,7 +63,7 @@ export async function startResumable(
   options: ResumableOptions = {},
 ): Promise<Resumable> {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'defib-flow-')));
-  const database = await createTestDatabase();
+  const database = options.database ?? (await createTestDatabase());
   const place = (host: string) => ({
     DEFIB_HOSTNAME: host,
     DEFIB_DATA_DIR: join(root, `data-${host}`),
@@ -68,12 +75,8 @@ export async function startResumable(
   });
   const agent = await service.agentToken('builder');
   const others: TestService[] = [];
-  const on = async (host: string, more: object) => {
-    const other = await startService(backend, {
-      ...more,
-      database,
-      env: { ...flow.service.env, ...place(host) },
-    });
+  const on = async (env: Record<string, string>, more: object) => {
+    const other = await startService(backend, { ...more, database, env });
     others.push(other);
     return other;
   };
@@ -158,11 +161,17 @@ export async function startResumable(
         async () => (await flow.runs(kind, sessionId)).find((run) => run.finishedAt),
         PATIENCE_MS,
       ),
-    worker: (host, timings) => on(host, { web: false, ...(timings && { timings }) }),
+    workerEnv: (host) => ({
+      ...flow.service.env,
+      ...place(host),
+      DEFIB_PUBLIC_URL: flow.service.url,
+    }),
+    worker: (host, timings) =>
+      on(flow.workerEnv(host), { web: false, ...(timings && { timings }) }),
     moveTo: async (host) => {
       const before = flow.service;
       await before.stop();
-      const now = await on(host, {});
+      const now = await on({ ...before.env, ...place(host) }, {});
       flow.service = now;
       others.splice(others.indexOf(now), 1);
       // As if the old host had been gone for a while.
@@ -171,7 +180,7 @@ export async function startResumable(
     },
     stop: async () => {
       await Promise.all([...others, flow.service].map((each) => each.stop()));
-      await database.drop();
+      if (!options.database) await database.drop();
       rmSync(root, { recursive: true, force: true, maxRetries: 10 });
     },
   };

@@ -5,7 +5,7 @@ import { type CheckpointRow, findCheckpoint, findWork } from '../../db/queries/c
 import { noteRestored } from '../../db/queries/session-resume.ts';
 import { findSession } from '../../db/queries/sessions.ts';
 import type { RestoreOutcome, Session } from '../../db/schema.ts';
-import { AppError } from '../../errors.ts';
+import { AppError, type ErrorCode } from '../../errors.ts';
 import { restore } from '../git/restore/restore.ts';
 import type { Restored, RestoreOptions } from '../git/restore/types.ts';
 import { isHere } from '../checkpoints/capture.ts';
@@ -124,8 +124,13 @@ async function restoreFromAny(
   throw refused(from, failures);
 }
 
+/** What was saved is not what is there, or no more: trying again cannot help. */
+export const isWrong = ({ code }: { code?: ErrorCode }): boolean =>
+  code === 'conflict' || code === 'invalid';
+
 function refused(from: CheckpointRow, failures: AppError[]): AppError {
-  const wrong = failures.find(({ code }) => code === 'conflict') ?? failures[0];
+  // What is there and wrong says more than what is not there.
+  const wrong = failures.find(isWrong) ?? failures[0];
   const why = failures.map(({ message }) => message).join(' ');
   return new AppError(
     wrong?.code ?? 'not_found',
