@@ -39,7 +39,7 @@ export function define(command: Command): void {
     .option('--checkpoint-every-turns <n>', 'save after so many turns', wholeNumber, 1)
     .option('--checkpoint-every <seconds>', 'save so often, if something changed', wholeNumber, 60)
     .option('--grace <seconds>', 'between SIGTERM and SIGKILL', seconds, 10)
-    .option('--no-resume', 'end as failed, not to be resumed, where the command fails')
+    .option('--no-resume', 'end as failed, not to be resumed, where the command fails', true)
     .option('--session <id>', 'go on with a session; its token is in DEFIB_SESSION_TOKEN')
     .addHelpText(
       'after',
@@ -112,6 +112,9 @@ async function run(command: string[], options: Options): Promise<void> {
     ended.abort();
     await leaveSession(places);
   }
+  // A call that is still under way is of no use any more. To cut it off by its signal can throw, out of
+  // reach of whoever waits for it.
+  process.exit();
 }
 
 function greeting({ session }: Begun): string {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { TestService } from './service.ts';
 
-const ENTRY = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+export const DEFIB = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 export type Outcome = { code: number | null; stdout: string; stderr: string };
 
@@ -25,7 +25,7 @@ export type DefibOptions = {
 
 /** Starts `defib` as a process of its own, with this environment alone. */
 export function startDefib(args: string[], { env = {}, cwd = '/' }: DefibOptions): RunningDefib {
-  const child = spawn(process.execPath, [ENTRY, ...args], {
+  const child = spawn(process.execPath, [DEFIB, ...args], {
     cwd,
     env: { PATH: process.env['PATH'], TZ: 'UTC', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { put } from '../services/git/helpers.ts';
 import { type RunningDefib, startDefib } from './defib.ts';
 import { type Resumable, startResumable } from './resumable.ts';
-import type { Answer } from './service.ts';
 import { until } from './until.ts';
 
 /** A service, and `defib run` on the same machine as its worker. */
@@ -16,7 +15,6 @@ export type Supervised = Resumable & {
   run(options: RunOptions): RunningDefib;
   /** The id of the session that a supervisor has begun. */
   idOf(running: RunningDefib): Promise<string>;
-  checkpoints(id: string): Promise<Answer['body'][]>;
 };
 
 export type RunOptions = {
@@ -27,7 +25,7 @@ export type RunOptions = {
 };
 
 export async function startSupervised(env: Record<string, string> = {}): Promise<Supervised> {
-  const flow = await startResumable('postgres', { DEFIB_HOSTNAME: 'here', ...env });
+  const flow = await startResumable('postgres', env);
   const state = join(flow.root, 'state');
   const own = {
     DEFIB_URL: flow.service.url,
@@ -50,10 +48,9 @@ export async function startSupervised(env: Record<string, string> = {}): Promise
     },
     idOf: (one) =>
       until('the session has begun', () => /session ([0-9a-f-]{36}) of/.exec(one.stderr())?.[1]),
-    checkpoints: async (id) =>
-      (await flow.service.call('GET', `/api/sessions/${id}/checkpoints`)).body.items,
     stop: async () => {
-      for (const one of running) one.send('SIGKILL');
+      // Supervisors, and agents that a test left without one.
+      for (const pid of processesWith(flow.root)) process.kill(pid, 'SIGKILL');
       await Promise.all(running.map(({ exited }) => exited));
       await flow.stop();
     },
@@ -78,6 +75,18 @@ export function lives(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** The living processes that have a text in their environment. */
+function processesWith(text: string): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    try {
+      const ours = readFileSync(`/proc/${name}/environ`, 'latin1').includes(text);
+      return ours && lives(Number(name)) ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** The process id that a script wrote to a file. */

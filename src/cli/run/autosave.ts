@@ -12,8 +12,8 @@ export type AutosaveOptions = {
 };
 
 const MIN_PAUSE_MS = 2000;
-/** Saving takes a tenth of the time at most, however large the worktree. */
-const PAUSE_FACTOR = 9;
+/** Saving takes a fifth of the time at most, however large the worktree. */
+const PAUSE_FACTOR = 4;
 
 /**
  * Decides when to save while the agent works: after turns, after tool calls that may have changed

@@ -56,12 +56,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   };
   const flush = (): Promise<void> => {
     running ??= flushAll()
-      .catch((error: unknown) => {
-        // Calls are cut off when the time to send is over, which is told by who does that.
-        if (!(error instanceof Error && error.name === 'AbortError')) {
-          tell(`Not sent: ${messageOf(error)}`);
-        }
-      })
+      .catch((error: unknown) => tell(`Not sent: ${messageOf(error)}`))
       .finally(() => (running = undefined));
     return running;
   };

@@ -28,16 +28,16 @@ export type SessionApi = {
   end(entry: EndEntry): Promise<void>;
 };
 
-/** @param closing ends every call that is under way */
-export function sessionApi(
-  { url, token, id }: { url: string; token: string; id: string },
-  closing: AbortSignal,
-): SessionApi {
-  const client = createClient({
-    url,
-    token,
-    fetch: (request) => fetch(request, { signal: AbortSignal.any([request.signal, closing]) }),
-  });
+export function sessionApi({
+  url,
+  token,
+  id,
+}: {
+  url: string;
+  token: string;
+  id: string;
+}): SessionApi {
+  const client = createClient({ url, token });
   const path = { id };
   return {
     read: () => unwrap(client.GET('/api/sessions/{id}', { params: { path }, ...within(SHORT_MS) })),

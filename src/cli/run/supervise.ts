@@ -62,8 +62,7 @@ type Run = {
  * @throws CliError `no_command`: it was not started, and the service has heard nothing of it
  */
 export async function supervise(job: Job, tools: Tools): Promise<number> {
-  const closing = new AbortController();
-  const run = openRun(job, tools, closing.signal);
+  const run = openRun(job, tools);
   const { saved, places } = job;
   const child = await startChild(job.command, {
     env: {
@@ -77,24 +76,31 @@ export async function supervise(job: Job, tools: Tools): Promise<number> {
   });
   const beats = beatFor(run);
   const ticks = setInterval(tickerOf(run, beats), TICK_MS);
-  const asked = { interrupt: false, end: 0 };
-  const hurry = new AbortController();
+  const asked = { interrupt: false, end: false, hurry: new AbortController() };
+  let hasEnded = false;
+  void child.exited.then(() => (hasEnded = true));
   const unhandle = handleSignals(child, {
-    interrupt: () => (asked.interrupt = true),
+    interrupt: () => {
+      asked.interrupt = true;
+      // There is nobody left to interrupt but us.
+      if (hasEnded) asked.hurry.abort();
+    },
     end: (signal) => {
       run.stop({ why: 'signal', signal });
-      asked.end += 1;
-      if (asked.end === 1) return;
       // Who asks twice does not want to wait.
-      hurry.abort();
-      void child.end(0);
+      if (asked.end) void child.end(0);
+      if (asked.end || hasEnded) asked.hurry.abort();
+      asked.end = true;
     },
   });
+  const survive = (error: Error): void => tools.tell(`Something went wrong: ${error.stack}`);
+  // An error that nobody waits for, such as of a connection, must not leave the agent alone.
+  process.on('uncaughtException', survive);
   try {
     const { exit, stop } = await untilEnd(run, child);
     clearInterval(ticks);
     const ended = { exit, stop, interrupted: asked.interrupt, resume: job.resume };
-    const sent = await report(run, ended, hurry.signal);
+    const sent = await report(run, ended, asked.hurry.signal);
     beats.stop();
     const completed = (run.settled ?? outcomeOf(ended)) === 'completed';
     await leaveBehind(saved, places, { sent, completed, tell: tools.tell });
@@ -102,16 +108,16 @@ export async function supervise(job: Job, tools: Tools): Promise<number> {
   } finally {
     clearInterval(ticks);
     beats.stop();
-    closing.abort();
     unhandle();
+    process.off('uncaughtException', survive);
   }
 }
 
-function openRun(job: Job, tools: Tools, closing: AbortSignal): Run {
+function openRun(job: Job, tools: Tools): Run {
   const { saved, places } = job;
   const { tell } = tools;
   const { promise: stopped, resolve: stop } = Promise.withResolvers<Stop>();
-  const api = sessionApi(saved, closing);
+  const api = sessionApi(saved);
   const outbox = createOutbox(places.outbox);
   const agent = watchAgent(places.agent, job.session.turn ?? 0);
   const saves = createSaves({
@@ -151,6 +157,7 @@ function openRun(job: Job, tools: Tools, closing: AbortSignal): Run {
 async function refused(run: Run, error: DefibError): Promise<void> {
   const session = await run.api.read().catch(() => undefined);
   if (session && ['completed', 'failed', 'cancelled'].includes(session.status)) {
+    if (!run.settled) run.tools.tell(`The session was ended by its own word: ${session.status}.`);
     run.settled = session.status;
   } else {
     run.stop({ why: 'refused', error });

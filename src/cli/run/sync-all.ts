@@ -64,7 +64,7 @@ async function syncOne(
 ): Promise<Synced | undefined> {
   await makePlaces(places);
   const outbox = createOutbox(places.outbox);
-  const api = sessionApi(saved, signal);
+  const api = sessionApi(saved);
   const told: string[] = [];
   const waiting = outbox.size();
   if (waiting > 0) {
