@@ -18,6 +18,9 @@ import { startSession } from './tools/start-session.ts';
 
 const VERSION = version();
 
+/** Claude Code hides the tools of servers behind a search, where no model thinks of a heartbeat. */
+const ALWAYS_LOADED = { 'anthropic/alwaysLoad': true };
+
 /** The tools of Defib for one caller, whatever transport they are reached by. */
 export function createMcpServer(caller: Caller): McpServer {
   const server = new McpServer(
@@ -43,7 +46,14 @@ function add<In, Out extends Record<string, unknown>>(
   const { name, title, description, annotations, input, output } = tool;
   server.registerTool(
     name,
-    { title, description, annotations, inputSchema: unchecked(input), outputSchema: output },
+    {
+      title,
+      description,
+      annotations,
+      inputSchema: unchecked(input),
+      outputSchema: output,
+      _meta: ALWAYS_LOADED,
+    },
     (args, { mcpReq: { signal } }) => call(tool, args, { caller, signal }),
   );
 }
