@@ -1,6 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 /**
- * Gathers calls into batches: the first is sent at once, those that come while it is under way
- * go together in the next. One caller waits for nothing; a crowd shares round trips and commits.
+ * Gathers calls into batches: those of one turn of the event loop go together, and those that come
+ * while a batch is under way go together in the next. One caller waits for nothing but the turn; a
+ * crowd shares round trips and commits.
  *
  * `send` answers with one result per item, in their order. When a batch fails, its items are sent
  * one by one, so that one bad item does not fail its neighbours: `send` must be safe to repeat.
@@ -35,6 +38,7 @@ export function createBatcher<Item, Result>(options: {
     if (sending) return;
     sending = true;
     while (queued.length > 0) {
+      await nextTurn();
       const batch = queued.slice(0, options.max);
       queued = queued.slice(options.max);
       await sendBatch(batch);

@@ -18,9 +18,9 @@ export function withSettings(file: SettingsFile, agent: Agent, text: string | nu
     return file.text;
   }
   if (text !== null && hasExactly(file, agent, text)) return text;
-  return file.entries.reduce(
-    (edited, { keys, entry }) => addEntry(edited, keys, entry),
-    withoutEntries(agent, text ?? ''),
+  return file.events.reduce(
+    (edited, event) => addEntry(edited, ['hooks', event], file.group),
+    withoutGroups(agent, text ?? ''),
   );
 }
 
@@ -32,11 +32,11 @@ export function withoutSettings(
 ): string | null {
   if (text === null) return null;
   if (file.kind === 'plugin') return text.startsWith(PLUGIN_MARK) ? null : text;
-  const rest = withoutEntries(agent, text);
+  const rest = withoutGroups(agent, text);
   return rest !== text && rest.trim() === '{}' ? null : rest;
 }
 
-const withoutEntries = (agent: Agent, text: string) => removeEntries(text, 'hooks', ours(agent));
+const withoutGroups = (agent: Agent, text: string) => removeEntries(text, 'hooks', ours(agent));
 
 /** A group of hooks with one command that ends in `hook <agent>`: nobody else writes that. */
 const ours =
@@ -48,13 +48,18 @@ const ours =
     );
   };
 
-function hasExactly(file: SettingsFile & { kind: 'json' }, agent: Agent, text: string): boolean {
-  const found: { keys: string[]; entry: Fields }[] = [];
-  removeEntries(text, 'hooks', (entry, key) => {
-    if (ours(agent)(entry)) found.push({ keys: ['hooks', key], entry });
+/** Whether each event has our group once, as it is now, and no other event has one. */
+function hasExactly(
+  { events, group }: SettingsFile & { kind: 'hooks' },
+  agent: Agent,
+  text: string,
+): boolean {
+  const found: string[] = [];
+  const differs: Fields[] = [];
+  removeEntries(text, 'hooks', (entry, event) => {
+    if (ours(agent)(entry)) found.push(event);
+    if (ours(agent)(entry) && !isDeepStrictEqual(entry, group)) differs.push(entry);
     return false;
   });
-  const sorted = (entries: typeof found) =>
-    entries.toSorted((a, b) => a.keys.join('.').localeCompare(b.keys.join('.')));
-  return isDeepStrictEqual(sorted(found), sorted(file.entries));
+  return differs.length === 0 && isDeepStrictEqual(found.sort(), [...events].sort());
 }

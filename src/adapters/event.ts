@@ -7,7 +7,7 @@ export type Agent = (typeof AGENTS)[number];
  *
  * - `turn`: a round is over: an answer of the model with its tool calls, or a subagent's whole work
  * - `tool-start`, `tool-end`: around each tool call, failed ones included
- * - `stop`: the agent has nothing more to do and waits for its user, or exits
+ * - `stop`: the agent has nothing more to do, for now: it may wait for its user or a subagent, or exit
  */
 export type AgentEvent = {
   agent: Agent;

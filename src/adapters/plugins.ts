@@ -38,14 +38,16 @@ const transcriptPath = process.env.OPENCODE_DB ?? join(data, 'opencode', 'openco
 
 export const Defib = async ({ directory: cwd }) => {
   if (!inSession) return {};
-  // Sessions of subagents: their end is not the agent's.
-  const children = new Set();
-  const send = (kind, sessionRef, call) => {
-    if (kind === 'stop' && children.has(sessionRef)) return;
-    tell({ kind, sessionRef, cwd, transcriptPath, ...call });
+  // A subagent has a session of its own; what it does is its parent's doing, and its end but a turn.
+  const parents = new Map();
+  const send = (kind, id, call) => {
+    const isRoot = !parents.has(id);
+    let sessionRef = id;
+    while (parents.has(sessionRef)) sessionRef = parents.get(sessionRef);
+    tell({ kind: kind === 'stop' && !isRoot ? 'turn' : kind, sessionRef, cwd, transcriptPath, ...call });
   };
   const onEvent = {
-    'session.created': ({ info }) => info.parentID && children.add(info.id),
+    'session.created': ({ info: { id, parentID } }) => parentID && parents.set(id, parentID),
     'session.idle': ({ sessionID }) => send('stop', sessionID),
     'message.part.updated': ({ part: { type, sessionID, tool, callID: callId, state } }) => {
       if (type === 'step-finish') send('turn', sessionID);

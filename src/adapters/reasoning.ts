@@ -1,4 +1,5 @@
 import type { Reasoning } from '../services/checkpoints/reasoning.ts';
+import { withoutPrompts } from '../services/sessions/prompt-text.ts';
 import { adapterOf, type TranscriptRef } from './adapter.ts';
 import type { Entry, Todo } from './conversation.ts';
 import { type Agent, type AgentEvent, isoTime, shortened } from './event.ts';
@@ -132,7 +133,7 @@ function transcriptTail(entries: Entry[]): string {
 }
 
 function lineOf(entry: Entry): string | undefined {
-  if (entry.kind === 'said') return `${entry.by}: ${clip(entry.text, MAX_SAID)}`;
+  if (entry.kind === 'said') return `${entry.by}: ${clip(withoutPrompts(entry.text), MAX_SAID)}`;
   if (entry.kind !== 'call') return undefined;
   return `agent calls ${entry.tool}: ${clip(JSON.stringify(entry.input) ?? '', MAX_ITEM)}`;
 }

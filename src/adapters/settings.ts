@@ -3,10 +3,16 @@ import type { Fields } from './event.ts';
 /** One file through which an agent is told of Defib. */
 export type SettingsFile =
   | {
-      kind: 'json';
+      /**
+       * JSON with the hooks table that Claude Code brought up and Codex and Gemini CLI took over: for
+       * each event a list of groups, and in each group a list of commands. What else is in the file
+       * is kept.
+       */
+      kind: 'hooks';
       path: string;
-      /** Entries of arrays, each under its path of keys. What else is in the file is kept. */
-      entries: { keys: string[]; entry: Fields }[];
+      events: readonly string[];
+      /** The same for each event. */
+      group: Fields;
     }
   | {
       kind: 'plugin';
@@ -20,21 +26,15 @@ export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 }
 
-/**
- * The hooks table that Claude Code brought up and Codex and Gemini CLI took over: for each event a
- * list of groups, and in each group a list of commands.
- */
 export const commandHooks = (
   path: string,
   events: readonly string[],
   hook: Fields & { command: string },
 ): SettingsFile => ({
-  kind: 'json',
+  kind: 'hooks',
   path,
-  entries: events.map((event) => ({
-    keys: ['hooks', event],
-    entry: { hooks: [{ ...hook, type: 'command', command: inSession(hook.command) }] },
-  })),
+  events,
+  group: { hooks: [{ ...hook, type: 'command', command: inSession(hook.command) }] },
 });
 
 /**

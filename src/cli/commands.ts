@@ -11,6 +11,26 @@ export const COMMANDS: CommandEntry[] = [
     load: () => import('./up.ts'),
   },
   {
+    name: 'run',
+    summary: 'run an agent with heartbeats, checkpoints and a time limit',
+    load: () => import('./run.ts'),
+  },
+  {
+    name: 'restore',
+    summary: 'make a worktree of what a session has saved',
+    load: () => import('./restore.ts'),
+  },
+  {
+    name: 'sync',
+    summary: 'send what was saved while the service was away',
+    load: () => import('./sync.ts'),
+  },
+  {
+    name: 'release',
+    summary: 'migrate a shared database',
+    load: () => import('./release.ts'),
+  },
+  {
     name: 'init',
     summary: 'make a coding agent call Defib',
     load: () => import('./init.ts'),

@@ -8,8 +8,13 @@ const MAX_BYTES = 256 * 1024;
 export function hookLogPath(env: NodeJS.ProcessEnv): string {
   const session = env['DEFIB_SESSION_DIR'];
   if (session && existsSync(session)) return join(session, 'hook.log');
+  return join(stateFolder(env), 'hook.log');
+}
+
+/** What Defib keeps for this user between its runs. */
+export function stateFolder(env: NodeJS.ProcessEnv): string {
   const state = env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state');
-  return join(state, 'defib', 'hook.log');
+  return join(state, 'defib');
 }
 
 /**

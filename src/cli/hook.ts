@@ -61,9 +61,7 @@ async function passOn(agent: Agent, input: unknown, env: NodeJS.ProcessEnv): Pro
   if (!event) return;
   const full: AgentEvent = { agent, at: new Date().toISOString(), ...event };
   if (dir) putEvent(dir, full);
-  else if (session && isWorthPosting(full) && claimPost(session, full)) {
-    await post(full, env);
-  }
+  else if (isWorthPosting(full) && claimPost(env, full)) await post(full, env);
 }
 
 /** Files may just have changed, or the agent is done. */

@@ -39,9 +39,10 @@ Examples:
   defib init codex --user --yes
   defib init claude-code --undo`,
     )
-    .action((agent: Agent, options: InitOptions) =>
-      initAgent(agent, options, Object.assign(process, { cwd: process.cwd() })),
-    );
+    .action(async (agent: Agent, options: InitOptions) => {
+      const { stdin, stdout, env } = process;
+      await initAgent(agent, options, { stdin, stdout, env, cwd: process.cwd() });
+    });
 }
 
 export type InitOptions = { user: boolean; undo: boolean; yes: boolean; command: string };
@@ -63,8 +64,8 @@ export async function initAgent(agent: Agent, options: InitOptions, io: InitIo):
   });
   if (!settings) throw new CliError('settings', `There is nothing to write for ${agent}.`);
   const { file, note } = settings;
-  const before = await read(file.path);
-  const after = inFile(file.path, () =>
+  const before = await inFile(file.path, () => read(file.path));
+  const after = await inFile(file.path, () =>
     undo ? withoutSettings(file, agent, before) : withSettings(file, agent, before),
   );
   if (after === before) {
@@ -73,7 +74,7 @@ export async function initAgent(agent: Agent, options: InitOptions, io: InitIo):
   }
   io.stdout.write(difference(relative(io.cwd, file.path), before, after));
   if (!yes) await confirm(io);
-  await write(file.path, after);
+  await inFile(file.path, () => write(file.path, after));
   io.stdout.write(`${after === null ? 'Deleted' : 'Wrote'} ${file.path}\n`);
   if (note && !undo) io.stdout.write(`${note}\n`);
 }
@@ -86,11 +87,13 @@ function projectOf(cwd: string): string {
   }
 }
 
-function inFile<T>(path: string, edit: () => T): T {
+/** Names the file in what goes wrong with it. */
+async function inFile<T>(path: string, work: () => T | Promise<T>): Promise<T> {
   try {
-    return edit();
+    return await work();
   } catch (error) {
-    if (!(error instanceof SettingsError)) throw error;
+    const isKnown = error instanceof SettingsError || (error instanceof Error && 'code' in error);
+    if (!isKnown) throw error;
     throw new CliError('settings', `${path}: ${error.message}`, 'Nothing was written.');
   }
 }

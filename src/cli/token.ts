@@ -9,7 +9,7 @@ export function define(command: Command): void {
     'after',
     `
 Examples:
-  DEFIB_TOKEN=$(defib token issue --agent builder)
+  AGENT_TOKEN=$(defib token issue --agent builder)
   defib token issue --operator --expires 2027-01-01T00:00:00Z
   defib token revoke 01920000-0000-7000-8000-000000000000`,
   );

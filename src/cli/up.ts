@@ -1,11 +1,20 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 
-/** `defib up`: what `npm start` does. */
+const PARTS = {
+  web: () => import('../web.ts'),
+  worker: () => import('../worker.ts'),
+};
+
 export function define(command: Command): void {
   command
     .description(
       'Starts the service in the foreground: API and workers, on a PostgreSQL of its own\n' +
         'unless DATABASE_URL is set. It prints where it listens, the operator token and a first call.',
+    )
+    .addOption(
+      new Option('--only <part>', 'one part, where several share a DATABASE_URL').choices(
+        Object.keys(PARTS),
+      ),
     )
     .addHelpText(
       'after',
@@ -14,10 +23,12 @@ Examples:
   defib up
   PORT=8080 DEFIB_DATA_DIR=/var/lib/defib defib up
   DATABASE_URL=postgres://defib@db/defib REDIS_URL=redis://redis defib up
+  defib release && defib up --only web       the database first, then each part
 
 Its settings are environment variables; .env.example in the package lists them all.`,
     )
-    .action(async () => {
-      await import('../main.ts');
+    .action(async ({ only }: { only?: keyof typeof PARTS }) => {
+      // Each is a program of its own, which runs when it is imported.
+      await (only === undefined ? import('../main.ts') : PARTS[only]());
     });
 }

@@ -812,6 +812,11 @@ export interface components {
        * Format: date-time
        * @example 2026-11-21T10:00:00.000Z
        */
+      now: string;
+      /**
+       * Format: date-time
+       * @example 2026-11-21T10:00:00.000Z
+       */
       leaseExpiresAt: string;
       /**
        * Format: date-time
@@ -824,6 +829,9 @@ export interface components {
     SessionBeat: {
       turn?: number;
       note?: string;
+      /** @description Where the session is worked on from now, with `worktree`; without it, in none. */
+      host?: string;
+      worktree?: string;
     };
     FinishSession: {
       /** @enum {string} */
@@ -988,6 +996,8 @@ export interface components {
       /** @example turn */
       trigger: string;
       turn?: number;
+      /** @description false: no worker captures the worktree. The files stay as the session's last checkpoint has them, for who sends bundles and has only new reasoning. */
+      capture?: boolean;
     };
     UploadCheckpointForm: {
       /** @description JSON, as UploadCheckpoint */

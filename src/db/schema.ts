@@ -125,6 +125,8 @@ export type CheckpointInput = {
   trigger: string;
   turn?: number;
   reasoning?: Reasoning;
+  /** The files are as the session's last checkpoint has them: its sender captures them itself. */
+  capture?: false;
   /** Set where the caller sent a bundle: nothing is captured then. */
   upload?: BundleUpload;
 };

@@ -67,6 +67,15 @@ export function mayReadSession(
   return mayActFor(principal, session.agent_name);
 }
 
+/** A run is read by its agent and operators; by a session's token where a request of it made the run. */
+export function mayReadRun(
+  principal: Principal,
+  run: { agent_name: string; session_id: string | null },
+): boolean {
+  if (principal.scope === 'session') return principal.sessionId === run.session_id;
+  return mayActFor(principal, run.agent_name);
+}
+
 /** Whose items a list shows: an agent asks for its own without saying so. */
 export function visibleAgent(principal: Principal, asked: string | undefined): string | undefined {
   if (principal.scope === 'operator') return asked;

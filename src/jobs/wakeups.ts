@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Run } from '../db/schema.ts';
 
 /**
@@ -32,6 +33,8 @@ export function createWakeups(options: {
   let sending: Promise<void> | undefined;
 
   const drain = async () => {
+    // What finishes in one turn of the event loop is told in one message.
+    await nextTurn();
     for (const [origin, runIds] of pending) {
       pending.delete(origin);
       await options.transport.send(origin, runIds).catch(options.onError);

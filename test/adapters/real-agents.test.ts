@@ -15,7 +15,7 @@ import { until } from '../setup/until.ts';
 const run = promisify(execFile);
 
 // Two loaded cores start these programs slowly.
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 180_000;
 
 /** With all that a shell, a terminal or an option parser could stumble over. */
 const PROMPT = `# Continue: make made.txt
@@ -121,6 +121,26 @@ describe.skipIf(!agentsAreInstalled()).each(recipes)('the real $agent', (recipe)
       expect(reasoning).not.toHaveProperty('pendingToolCalls');
     },
   );
+
+  const { subagent } = recipe;
+  if (subagent)
+    test('tells what a subagent does as its own', { timeout: PATIENCE_MS }, async () => {
+      stage.model.say(
+        { calls: [subagent] },
+        { calls: [recipe.shell('echo sub > ran.txt')] },
+        { text: 'I have looked.' },
+        { text: 'All done.' },
+      );
+      const env = { DEFIB_SESSION_DIR: session };
+      const { code, output } = await runAgent(stage, recipe, { worktree, prompt: PROMPT, env });
+      expect(code, output).toBe(0);
+      await untilEvent('it has stopped', ({ kind }) => kind === 'stop');
+      await untilEvent('the command is told', ({ kind, input }) =>
+        Boolean(kind === 'tool-end' && JSON.stringify(input)?.includes('echo sub')),
+      );
+      expect(new Set(events.map(({ sessionRef }) => sessionRef)).size).toBe(1);
+      expect(JSON.stringify((await reasoningNow())?.transcriptTail)).toContain(subagent.tool);
+    });
 
   test(
     'killed while a command runs, leaves a call whose outcome is not known',

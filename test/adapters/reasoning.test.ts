@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Entry } from '../../src/adapters/conversation.ts';
 import { reasoningOf } from '../../src/adapters/reasoning.ts';
+import { PROMPT_BEGIN, PROMPT_END } from '../../src/services/sessions/prompt-text.ts';
 import { reasoningSchema } from '../../src/services/checkpoints/reasoning.ts';
 
 const agent = (text: string): Entry => ({ kind: 'said', by: 'agent', text });
@@ -84,6 +85,15 @@ test('the tail holds the newest, whole lines, in order', () => {
   expect(transcriptTail.length).toBeLessThanOrEqual(16_000);
   expect(lines.at(-1)).toMatch(/^agent: 99 x/);
   expect(lines.every((line) => /^agent: \d+ x{1000}$/.test(line))).toBe(true);
+});
+
+test('of the prompt that a resumed agent began with, the tail has nothing', () => {
+  const prompt = `${PROMPT_BEGIN}\n${'earlier work\n'.repeat(1000)}${PROMPT_END}`;
+  const { transcriptTail } = reasoningOf([
+    { kind: 'said', by: 'user', text: prompt },
+    agent('I go on.'),
+  ]);
+  expect(transcriptTail).toBe('user: [earlier continuation prompt left out]\nagent: I go on.');
 });
 
 test('whatever was said and called, the reasoning is one that the server takes', () => {

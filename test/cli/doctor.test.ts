@@ -139,7 +139,7 @@ describe('defib doctor', () => {
     const empty = await examine({ DATABASE_URL: databaseUrl(service.database.url, 'postgres') });
     expect(empty.find('database')).toMatchObject({
       detail: expect.stringContaining('not migrated'),
-      fix: expect.stringContaining('npm run release'),
+      fix: expect.stringContaining('defib release'),
     });
   });
 

@@ -9,6 +9,7 @@ import { COMMANDS } from '../../src/cli/commands.ts';
 import { createFullProgram } from '../../src/cli/frame/program.ts';
 import { findToken } from '../../src/cli/frame/service.ts';
 import { pickPort } from '../../src/db/embedded/port.ts';
+import { version } from '../../src/version.ts';
 import { defib } from '../setup/defib.ts';
 import { startService, type TestService } from '../setup/service.ts';
 
@@ -46,7 +47,8 @@ describe('defib --help', () => {
   });
 
   it('names the version of the package', async () => {
-    expect(await defib(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n' });
+    expect(await defib(['--version'])).toMatchObject({ code: 0, stdout: `${version()}\n` });
+    expect(version()).toMatch(/^\d+\.\d+\.\d+/);
   });
 });
 

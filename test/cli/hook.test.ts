@@ -31,7 +31,7 @@ async function runHook(
   env: Record<string, string> = { DEFIB_SESSION_DIR: session },
 ) {
   const child = spawn(process.execPath, [defib, 'hook', ...args], {
-    env: { HOME: folder, TMPDIR: folder, ...env },
+    env: { HOME: folder, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   let output = '';

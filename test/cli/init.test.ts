@@ -216,6 +216,12 @@ test('a link stays a link, and a mode a mode', async () => {
   expect((await stat(target)).mode & 0o777).toBe(0o600);
 });
 
+test('a file that cannot be read is named', async () => {
+  const file = join(project, '.claude/settings.json');
+  await mkdir(file, { recursive: true });
+  expect(await init('claude-code', { yes: true })).toMatchObject(gaveUp('settings', file));
+});
+
 test('from below, it finds the project', async () => {
   const cwd = join(project, 'src/deep');
   await mkdir(cwd, { recursive: true });

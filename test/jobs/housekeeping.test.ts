@@ -1,11 +1,13 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { insertBundle } from '../../src/db/queries/bundles.ts';
 import { purgeClaims } from '../../src/db/queries/claim-retention.ts';
 import { purgeRuns } from '../../src/db/queries/runs.ts';
 import { housekeepingJob, scheduleHousekeeping } from '../../src/jobs/housekeeping.ts';
 import { HOUSEKEEPING_QUEUE } from '../../src/jobs/queues.ts';
 import { putAgent } from '../../src/services/agents/put.ts';
 import { newId } from '../../src/services/ids.ts';
+import { startSession } from '../../src/services/sessions/start.ts';
 import { canStartRedis, flushableRedis } from '../setup/redis.ts';
 import { backends, startService, type TestService } from '../setup/service.ts';
 import { until } from '../setup/until.ts';
@@ -38,6 +40,11 @@ describe.each(backends)('housekeeping on %s', (backend) => {
       FROM agents, generate_series(1, ${count}::int)`.execute(deps.db);
   }
 
+  async function sessionOf(agentName: string) {
+    await putAgent(deps.db, agentName, {});
+    return await startSession(deps.db, deps.sessionSettings, { agentName, objective: 'work' });
+  }
+
   const counts = async () => {
     const rows = await deps.db.selectFrom('runs').select(['kind', 'status']).execute();
     const tally: Record<string, number> = {};
@@ -67,6 +74,30 @@ describe.each(backends)('housekeeping on %s', (backend) => {
       'prune queued': 1,
     });
     expect(await deps.db.selectFrom('run_steps').select('name').execute()).toHaveLength(15);
+  });
+
+  it('deletes bundles that no checkpoint has, once no work can need them', async () => {
+    const { session } = await sessionOf('builder');
+    const { session: other } = await sessionOf('other');
+    await addRuns('checkpoint', 'queued', 0, 1);
+    await sql`UPDATE runs SET session_id = ${other.id}`.execute(deps.db);
+    const add = async (sessionId: string, age: string) => {
+      const id = newId();
+      async function* chunks() {
+        yield Buffer.from('x');
+      }
+      await insertBundle(deps.db, { id, sessionId, prerequisites: [], chunks: chunks() });
+      await sql`UPDATE bundles SET created_at = now() - ${age}::interval WHERE id = ${id}`.execute(
+        deps.db,
+      );
+      return id;
+    };
+    const old = await add(session.id, '2 hours');
+    const [young, needed] = [await add(session.id, '1 minute'), await add(other.id, '2 hours')];
+    await work();
+    const left = await deps.db.selectFrom('bundles').select('id').orderBy('id').execute();
+    expect(left.map(({ id }) => id)).toEqual([young, needed].toSorted());
+    expect(left.map(({ id }) => id)).not.toContain(old);
   });
 
   it('deletes no more than a batch in one statement, the oldest first', async () => {

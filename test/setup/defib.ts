@@ -3,11 +3,13 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { TestService } from './service.ts';
 
-const ENTRY = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+export const DEFIB = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 export type Outcome = { code: number | null; stdout: string; stderr: string };
 
 export type RunningDefib = {
+  pid: number;
+  send(signal: NodeJS.Signals): void;
   stdout(): string;
   stderr(): string;
   /** Ends it. */
@@ -23,11 +25,11 @@ export type DefibOptions = {
 
 /** Starts `defib` as a process of its own, with this environment alone. */
 export function startDefib(args: string[], { env = {}, cwd = '/' }: DefibOptions): RunningDefib {
-  const child = spawn(process.execPath, [ENTRY, ...args], {
+  const child = spawn(process.execPath, [DEFIB, ...args], {
     cwd,
     env: { PATH: process.env['PATH'], TZ: 'UTC', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 180_000,
     killSignal: 'SIGKILL',
   });
   let stdout = '';
@@ -40,6 +42,8 @@ export function startDefib(args: string[], { env = {}, cwd = '/' }: DefibOptions
     stderr,
   }));
   return {
+    pid: child.pid ?? 0,
+    send: (signal) => void child.kill(signal),
     stdout: () => stdout,
     stderr: () => stderr,
     exited,

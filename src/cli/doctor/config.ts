@@ -104,7 +104,7 @@ async function databaseCheck({ databaseUrl }: Config): Promise<Finding> {
       : wrong(
           'database',
           `answers, but was not migrated (pending: ${pending.join(', ')})`,
-          'Start "defib up" on it, or run "npm run release" before web and worker.',
+          'Run "defib release" before web and worker start; "defib up" migrates by itself.',
         );
   } catch (error) {
     return wrong('database', messageOf(error), 'Start PostgreSQL there, or mend DATABASE_URL.');

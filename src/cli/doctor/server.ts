@@ -71,7 +71,7 @@ async function readyCheck(client: Client): Promise<Finding> {
   return wrong(
     'ready',
     bad.map(([name, state]) => `${name} ${state}`).join('; ') || 'it does not say why not',
-    'Look at its log; migrations that are pending are made by "npm run release" or a restart of "defib up".',
+    'Look at its log; "defib release" makes the migrations that are pending.',
   );
 }
 

@@ -1,4 +1,4 @@
-import stringWidth from 'string-width';
+import measure from 'fast-string-truncated-width';
 import { oneLine } from './printable.ts';
 
 const GAP = '  ';
@@ -9,7 +9,7 @@ const GAP = '  ';
 export function formatTable(header: string[], rows: string[][], width?: number): string {
   const cells = [header, ...rows].map((row) => row.map(oneLine));
   const widths = header.map((_, column) =>
-    Math.max(...cells.map((row) => stringWidth(row[column] ?? ''))),
+    Math.max(...cells.map((row) => widthOf(row[column] ?? ''))),
   );
   const before = widths
     .slice(0, -1)
@@ -26,15 +26,12 @@ export function formatTable(header: string[], rows: string[][], width?: number):
     .join('\n');
 }
 
-const pad = (cell: string, width: number): string => cell + ' '.repeat(width - stringWidth(cell));
+const pad = (cell: string, width: number): string => cell + ' '.repeat(width - widthOf(cell));
+
+const widthOf = (text: string): number => measure(text).width;
 
 /** What fits in `room` columns, with an ellipsis in place of the rest. */
 function cut(text: string, room: number): string {
-  if (stringWidth(text) <= room) return text;
-  let kept = '';
-  for (const { segment } of new Intl.Segmenter().segment(text)) {
-    if (stringWidth(kept + segment) > room - 1) break;
-    kept += segment;
-  }
-  return `${kept}…`;
+  const { index, truncated } = measure(text, { limit: room, ellipsis: '…' });
+  return truncated ? `${text.slice(0, index)}…` : text;
 }

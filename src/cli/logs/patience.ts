@@ -3,8 +3,12 @@ import { DefibError } from '../../client/index.ts';
 
 const DEFAULT_PAUSE_SECONDS = 1;
 
-/** Makes calls again and again while the server is gone or overloaded, and says so, once. */
-export function createPatience(tell: (text: string) => void) {
+/**
+ * Makes calls again and again while the server is gone or overloaded, and says so, once. Without end,
+ * unless `forMs` says how long.
+ */
+export function createPatience(tell: (text: string) => void, { forMs = Infinity } = {}) {
+  const until = performance.now() + forMs;
   let away = false;
   return async <T>(call: () => Promise<T>): Promise<T> => {
     for (;;) {
@@ -14,7 +18,8 @@ export function createPatience(tell: (text: string) => void) {
         away = false;
         return answer;
       } catch (error) {
-        if (!(error instanceof DefibError) || !isPassing(error)) throw error;
+        const passes = error instanceof DefibError && isPassing(error);
+        if (!passes || performance.now() > until) throw error;
         if (!away) tell(`The server does not answer (${error.message}). Waiting for it …`);
         away = true;
         await pause((error.problem.retryAfterSeconds ?? DEFAULT_PAUSE_SECONDS) * 1000);

@@ -177,6 +177,35 @@ export async function findLastCommit(
     .executeTakeFirst();
 }
 
+/**
+ * What the session's newest checkpoint with a commit saved, for one that has only new reasoning: it
+ * must not hide the files.
+ */
+export async function findLastWork(db: Db, sessionId: string): Promise<CapturedWork | undefined> {
+  const row = await db
+    .selectFrom('checkpoints')
+    .select(['head', 'head_branch', 'commit', 'tree', 'operation', 'base_url'])
+    .select(['files_changed', 'changes', 'diff'])
+    .where('session_id', '=', sessionId)
+    .where('commit', 'is not', null)
+    .orderBy('number', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (!row?.commit || row.tree === null) return undefined;
+  return {
+    head: row.head,
+    headBranch: row.head_branch,
+    commit: row.commit,
+    tree: row.tree,
+    operation: row.operation,
+    baseUrl: row.base_url,
+    filesChanged: row.files_changed ?? 0,
+    changes: row.changes,
+    diff: row.diff,
+    local: false,
+  };
+}
+
 /** Oldest first. The cursor is the id of the last one of the page before. */
 export async function listCheckpoints(
   db: Db,

@@ -42,17 +42,25 @@ export async function insertSession(db: Db, session: NewSession): Promise<Sessio
   return rows[0];
 }
 
-export type Beat = { turn: number | null; note: string | null };
+export type Beat = {
+  turn: number | null;
+  note: string | null;
+  /** Null: where it was. */
+  place: { host: string; worktree: string | null } | null;
+};
 
 /** Renews the lease of a live session. Undefined: it has ended, or there is none. */
 export async function beatSession(db: Db, id: string, beat: Beat): Promise<Session | undefined> {
+  const { place } = beat;
   const { rows } = await sql<Session>`
     UPDATE sessions SET
       status = 'running',
       start_deadline_at = NULL,
       lease_expires_at = now() + make_interval(secs => lease_seconds),
       turn = coalesce(${beat.turn}::int, turn),
-      note = coalesce(${beat.note}::text, note)
+      note = coalesce(${beat.note}::text, note),
+      host = coalesce(${place?.host ?? null}::text, host),
+      worktree = CASE WHEN ${place === null} THEN worktree ELSE ${place?.worktree ?? null}::text END
     WHERE id = ${id} AND status IN ('starting', 'running')
     RETURNING *`.execute(db);
   return rows[0];

@@ -33,7 +33,15 @@ const trigger = storableText(100)
 const turn = z.number().int().min(0).max(1_000_000_000).optional();
 
 export const saveSchema = z
-  .strictObject({ reasoning: reasoning.optional(), trigger, turn })
+  .strictObject({
+    reasoning: reasoning.optional(),
+    trigger,
+    turn,
+    capture: z.boolean().optional().openapi({
+      description:
+        "false: no worker captures the worktree. The files stay as the session's last checkpoint has them, for who sends bundles and has only new reasoning.",
+    }),
+  })
   .openapi('SaveCheckpoint');
 
 const oid = z

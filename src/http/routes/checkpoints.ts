@@ -21,9 +21,9 @@ import type { Principal } from '../../services/tokens/authenticate.ts';
 import type { Session } from '../../db/schema.ts';
 import { assertSession, mayReadSession } from '../auth.ts';
 import type { AppEnv } from '../env.ts';
+import { acceptedRun, DEFAULT_WAIT_SECONDS, holdOpen } from '../held-open.ts';
 import { MAX_WAIT_SECONDS, parsePrefer } from '../prefer.ts';
 import { invalidFields } from '../problem.ts';
-import { clientGone } from '../request.ts';
 import {
   bearer,
   createRouter,
@@ -43,9 +43,6 @@ import {
 import { acceptedSchema } from './schemas.ts';
 
 const common = { tags: ['Checkpoints'], security: bearer };
-/** How long a caller is held open when it does not say, in seconds. */
-const DEFAULT_WAIT_SECONDS = 25;
-
 const save = createRoute({
   ...common,
   method: 'post',
@@ -160,19 +157,10 @@ export function checkpointRoutes(deps: Deps, pressure: Pressure) {
       acceptCheckpoint(db, { session, input, idempotencyKey, fingerprint }),
     );
     if (dispatch) enqueueSessionRuns(deps, [dispatch]);
-    const waitSeconds = prefer.respondAsync ? 0 : (prefer.waitSeconds ?? DEFAULT_WAIT_SECONDS);
-    if (waitSeconds > 0) {
-      const waiting = deps.waiters.wait(runId, {
-        timeoutMs: waitSeconds * 1000,
-        signal: clientGone(c),
-      });
-      if (!dispatch) deps.waiters.wake([runId]);
-      const run = await waiting;
-      if (run) return c.json(await checkpointOfRun(db, session, run), 201);
-    }
-    const location = `/api/runs/${runId}`;
-    c.header('Location', location);
-    return c.json({ runId, agentName: session.agent_name, location }, 202);
+    const created = dispatch !== undefined;
+    const run = await holdOpen(c, deps.waiters, { id: runId, created }, prefer);
+    if (run) return c.json(await checkpointOfRun(db, session, run), 201);
+    return c.json(acceptedRun(c, runId, session.agent_name), 202);
   });
 
   type Accept<T> = (input: CheckpointRequest['input'], fingerprint: string) => Promise<T>;
@@ -181,7 +169,8 @@ export function checkpointRoutes(deps: Deps, pressure: Pressure) {
   async function read<T>(c: Context<AppEnv>, session: Session, accept: Accept<T>): Promise<T> {
     const contentType = c.req.header('content-type') ?? '';
     if (!isUpload(c)) {
-      const input = parse('json', saveSchema, await jsonOf(c));
+      const { capture, ...said } = parse('json', saveSchema, await jsonOf(c));
+      const input = { ...said, ...(capture === false && { capture }) };
       return await accept(input, JSON.stringify(input));
     }
     const { body } = c.req.raw;

@@ -7,8 +7,9 @@ import { toHeartbeatView } from '../../services/runs/view.ts';
 import { assertMayActFor } from '../auth.ts';
 import type { Deps } from '../../deps.ts';
 import type { AppEnv } from '../env.ts';
+import { acceptedRun, DEFAULT_WAIT_SECONDS, holdOpen } from '../held-open.ts';
 import { MAX_WAIT_SECONDS, parsePrefer } from '../prefer.ts';
-import { clientGone, hasBody } from '../request.ts';
+import { hasBody } from '../request.ts';
 import {
   agentNameParam,
   bearer,
@@ -19,9 +20,6 @@ import {
   storableText,
 } from '../validation.ts';
 import { acceptedSchema, heartbeatSchema } from './schemas.ts';
-
-/** How long a caller is held open when it does not say, in seconds. */
-const DEFAULT_WAIT_SECONDS = 25;
 
 const body = z
   .strictObject({
@@ -84,20 +82,9 @@ export function heartbeatRoutes(deps: Deps, pressure: Pressure) {
       input: c.req.valid('json'),
       idempotencyKey: c.req.valid('header')['idempotency-key'],
     });
-    const location = `/api/runs/${runId}`;
-    const waitSeconds = prefer.respondAsync ? 0 : (prefer.waitSeconds ?? DEFAULT_WAIT_SECONDS);
-    if (waitSeconds > 0) {
-      const waiting = deps.waiters.wait(runId, {
-        timeoutMs: waitSeconds * 1000,
-        signal: clientGone(c),
-      });
-      // A repeated request may ask for a run that is finished, of which no hint will come.
-      if (!created) deps.waiters.wake([runId]);
-      const run = await waiting;
-      if (run) return c.json(toHeartbeatView(run, deps.config.heartbeatSeconds), 200);
-    }
-    c.header('Location', location);
-    return c.json({ runId, agentName, location }, 202);
+    const run = await holdOpen(c, deps.waiters, { id: runId, created }, prefer);
+    if (run) return c.json(toHeartbeatView(run, deps.config.heartbeatSeconds), 200);
+    return c.json(acceptedRun(c, runId, agentName), 202);
   });
 }
 

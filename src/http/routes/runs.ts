@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Deps } from '../../deps.ts';
 import { getRun, listRunsFor, noSuchRun } from '../../services/runs/read.ts';
 import { toRunView } from '../../services/runs/view.ts';
-import { mayActFor, visibleAgent } from '../auth.ts';
+import { mayReadRun, visibleAgent } from '../auth.ts';
 import { parsePrefer } from '../prefer.ts';
 import { clientGone } from '../request.ts';
 import {
@@ -71,7 +71,7 @@ export function runRoutes(deps: Deps) {
       const { waitSeconds } = parsePrefer(c.req.header('prefer'));
       let run = await getRun(deps.db, id);
       // Another agent's run looks like one that does not exist.
-      if (!mayActFor(c.get('principal'), run.agent_name)) throw noSuchRun(id);
+      if (!mayReadRun(c.get('principal'), run)) throw noSuchRun(id);
       if (waitSeconds && !run.finished_at) {
         const waiting = deps.waiters.wait(id, {
           timeoutMs: waitSeconds * 1000,

@@ -80,12 +80,24 @@ export const claimSchema = z
   .openapi('ClaimSession');
 
 export const beatSchema = z
-  .strictObject({ turn: turn.optional(), note: storableText(4000).optional() })
+  .strictObject({
+    turn: turn.optional(),
+    note: storableText(4000).optional(),
+    host: storableText(255).min(1).optional().openapi({
+      description: 'Where the session is worked on from now, with `worktree`; without it, in none.',
+    }),
+    worktree: storableText(4096).startsWith('/', 'must be an absolute path').optional(),
+  })
+  .refine(({ host, worktree }) => worktree === undefined || host !== undefined, {
+    path: ['worktree'],
+    error: 'needs the host that it is on',
+  })
   .openapi('SessionBeat');
 
 export const beatAnswerSchema = z
   .object({
     status: sessionStatus,
+    now: timestamp,
     leaseExpiresAt: timestamp,
     deadlineAt: timestamp.nullable(),
     directives: z.array(directiveSchema),

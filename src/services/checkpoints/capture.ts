@@ -1,6 +1,7 @@
 import { findLastCommit } from '../../db/queries/checkpoints.ts';
 import type { Session } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
+import { baseRemote } from '../git/base-remote.ts';
 import type { Capture } from '../git/capture-types.ts';
 import { capture } from '../git/capture.ts';
 import { readCheckpoint } from '../git/checkpoint.ts';
@@ -91,8 +92,7 @@ export async function baseRemoteOf(
   deps: CheckpointDeps,
   { base }: Capture,
 ): Promise<{ name: string; url: string } | undefined> {
-  const name = base.upstream?.remote ?? 'origin';
-  const remote = base.remotes.find((it) => it.name === name) ?? base.remotes[0];
+  const remote = baseRemote(base);
   if (!remote) return undefined;
   const allowed = await checkUrl(remote.url, deps.urls).catch(() => undefined);
   return allowed && { name: remote.name, url: allowed.url };

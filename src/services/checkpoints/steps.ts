@@ -1,7 +1,9 @@
 import { attachBundle, findBundleOfCommit } from '../../db/queries/bundles.ts';
 import {
   addCheckpointWarnings,
+  type CapturedWork,
   findCheckpointOfRun,
+  findLastWork,
   insertCheckpoint,
 } from '../../db/queries/checkpoints.ts';
 import { findAgentPolicy } from '../../db/queries/agents.ts';
@@ -64,7 +66,8 @@ export const captureStep: CheckpointStep = {
   timeoutMs: 2 * MINUTE,
   run: async (pass, signal) => {
     const session = loadedSession(pass);
-    if (pass.run.input.upload || session.worktree === null) return { skipped: true };
+    const { upload, capture } = pass.run.input;
+    if (upload || capture === false || session.worktree === null) return { skipped: true };
     try {
       if (!isHere(pass.deps, session)) throw elsewhere(pass);
       pass.taken = await captureWorktree(pass.deps, session, signal);
@@ -165,12 +168,15 @@ export async function record(pass: CheckpointPass, signal: AbortSignal): Promise
   if (!pass.checkpoint) throw new AppError('not_found', 'The session is no longer there.');
 }
 
-async function workOf({ deps, uploaded, taken, moved, run }: CheckpointPass, signal: AbortSignal) {
+async function workOf(pass: CheckpointPass, signal: AbortSignal): Promise<CapturedWork | null> {
+  const { deps, uploaded, taken, moved, run } = pass;
   if (uploaded) {
     const baseUrl = run.input.upload?.baseUrl ?? null;
     const { gitDir, checkpoint } = uploaded;
     return await describeWork(checkpoint, { gitDir, local: false, baseUrl, signal });
   }
+  if (run.input.capture === false)
+    return (await findLastWork(deps.db, loadedSession(pass).id)) ?? null;
   if (!taken) return null;
   const { privateDir: gitDir, capture } = taken;
   const checkpoint = await readCheckpoint(capture.commit, { gitDir, signal });
@@ -220,7 +226,8 @@ export const pushStep: CheckpointStep = {
   run: async (pass, signal) => {
     const { deps, checkpoint } = pass;
     const session = loadedSession(pass);
-    if (!checkpoint?.commit) return { skipped: true };
+    // What is taken over from the last checkpoint was pushed with that.
+    if (!checkpoint?.commit || pass.run.input.capture === false) return { skipped: true };
     const policy = await findAgentPolicy(deps.db, session.agent_id);
     const remote = policy?.checkpointRemote ?? deps.remote;
     if (remote === 'none') return { skipped: true };

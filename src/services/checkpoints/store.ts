@@ -1,5 +1,4 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -17,18 +16,14 @@ import { newId } from '../ids.ts';
 import { remoteFor } from './access.ts';
 import { baseRemoteOf, type WorktreeCapture } from './capture.ts';
 import type { CheckpointDeps } from './deps.ts';
+import { withFolder } from './scratch.ts';
 
 /** Runs `use` with a folder that is gone afterwards. */
 export async function withScratch<T>(
   deps: CheckpointDeps,
   use: (folder: string) => Promise<T>,
 ): Promise<T> {
-  const folder = await mkdtemp(join(deps.places.scratch, 'job-'));
-  try {
-    return await use(folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  return await withFolder(deps.places.scratch, use);
 }
 
 /**

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -9,6 +8,7 @@ import type { Db } from '../../db/connect.ts';
 import { insertBundle } from '../../db/queries/bundles.ts';
 import { AppError } from '../../errors.ts';
 import { newId } from '../ids.ts';
+import { withFolder } from './scratch.ts';
 
 export type UploadOptions = {
   body: ReadableStream<Uint8Array>;
@@ -39,14 +39,9 @@ export async function receiveUpload<T>(
   options: UploadOptions,
   use: (upload: ReceivedUpload) => Promise<T>,
 ): Promise<T> {
-  const uploads = join(options.dataDir, 'uploads');
-  await mkdir(uploads, { recursive: true, mode: 0o700 });
-  const folder = await mkdtemp(join(uploads, 'upload-'));
-  try {
-    return await use(await receive(options, join(folder, 'bundle')));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  return await withFolder(join(options.dataDir, 'uploads'), async (folder) =>
+    use(await receive(options, join(folder, 'bundle'))),
+  );
 }
 
 async function receive(options: UploadOptions, file: string): Promise<ReceivedUpload> {

@@ -1,5 +1,5 @@
-import { readCheckpoint } from './checkpoint.ts';
-import { git } from './git.ts';
+import { type Checkpoint, readCheckpoint } from './checkpoint.ts';
+import { git, type GitOptions } from './git.ts';
 import { requireCheckpointRef } from './names.ts';
 import { readRef, refGit } from './publish.ts';
 import { locateRepository, type RepositoryPolicy } from './repository.ts';
@@ -13,8 +13,9 @@ export type Tip = {
 
 /**
  * Where the session's checkpoint branch stands in the worktree's repository, against where it is
- * `recorded`. A process that died between moving the branch and recording it leaves the branch one
- * checkpoint ahead: then the next one follows that, and nothing of it is lost.
+ * `recorded`. Who moved the branch and died before it was recorded, or could not reach the service,
+ * leaves the branch one or more checkpoints ahead: then the next one follows that, and nothing of it is
+ * lost.
  */
 export async function readTip(options: {
   worktree: string;
@@ -27,9 +28,18 @@ export async function readTip(options: {
   const repo = refGit(repository, options.signal);
   const at = await readRef(requireCheckpointRef(options.ref), repo);
   if (at === null || at === options.recorded) return { at, previous: options.recorded };
-  const checkpoint = await readCheckpoint(at, repo).catch(() => null);
-  const ahead = checkpoint !== null && checkpoint.previous === options.recorded;
-  return { at, previous: ahead ? at : options.recorded };
+  return { at, previous: (await isAhead(at, options.recorded, repo)) ? at : options.recorded };
+}
+
+/** Whether a commit is a checkpoint, and the recorded one is among those before it. */
+async function isAhead(at: string, recorded: string | null, repo: GitOptions): Promise<boolean> {
+  let commit: string | null = at;
+  while (commit !== null && commit !== recorded) {
+    const checkpoint: Checkpoint | null = await readCheckpoint(commit, repo).catch(() => null);
+    if (checkpoint === null) return false;
+    commit = checkpoint.previous;
+  }
+  return commit === recorded;
 }
 
 /** Whether a commit is another one, or among its ancestors, as far as this repository knows. */

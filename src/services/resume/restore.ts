@@ -5,7 +5,7 @@ import { type CheckpointRow, findCheckpoint, findWork } from '../../db/queries/c
 import { noteRestored } from '../../db/queries/session-resume.ts';
 import { findSession } from '../../db/queries/sessions.ts';
 import type { RestoreOutcome, Session } from '../../db/schema.ts';
-import { AppError } from '../../errors.ts';
+import { AppError, type ErrorCode } from '../../errors.ts';
 import { restore } from '../git/restore/restore.ts';
 import type { Restored, RestoreOptions } from '../git/restore/types.ts';
 import { isHere } from '../checkpoints/capture.ts';
@@ -92,7 +92,9 @@ async function restoreFromAny(
   signal: AbortSignal,
 ): Promise<Restored> {
   const { deps, folder } = pass;
-  const options = { target, commit: from.commit ?? '', policy: deps.policy, signal };
+  // What a bundle builds on was fetched into a repository of ours.
+  const policy = { ...deps.policy, roots: [...deps.policy.roots, deps.places.mirrors] };
+  const options = { target, commit: from.commit ?? '', policy, signal };
   const failures: AppError[] = [];
   const attempt = async (source: RestoreOptions['from']): Promise<Restored | undefined> => {
     try {
@@ -122,8 +124,13 @@ async function restoreFromAny(
   throw refused(from, failures);
 }
 
+/** What was saved is not what is there, or no more: trying again cannot help. */
+export const isWrong = ({ code }: { code?: ErrorCode }): boolean =>
+  code === 'conflict' || code === 'invalid';
+
 function refused(from: CheckpointRow, failures: AppError[]): AppError {
-  const wrong = failures.find(({ code }) => code === 'conflict') ?? failures[0];
+  // What is there and wrong says more than what is not there.
+  const wrong = failures.find(isWrong) ?? failures[0];
   const why = failures.map(({ message }) => message).join(' ');
   return new AppError(
     wrong?.code ?? 'not_found',

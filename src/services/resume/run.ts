@@ -8,7 +8,7 @@ import { runSteps } from '../runs/run-steps.ts';
 import { summarize } from '../runs/summarize.ts';
 import type { ResumeDeps } from './deps.ts';
 import type { ResumePass } from './pass.ts';
-import { restoreStep } from './restore.ts';
+import { isWrong, restoreStep } from './restore.ts';
 import { resumeSteps } from './steps.ts';
 
 /** Brings one pending session to life. Made again after a worker died, it goes on from the rows. */
@@ -39,8 +39,7 @@ async function settle(pass: ResumePass, id: string, failed: StepOutcome): Promis
   const { db, log, retentionDays } = pass.deps;
   const error = failed.failure ?? 'It could not be started.';
   const failure = { id, runId: pass.run.id, error };
-  const wrong = failed.code === 'conflict' || failed.code === 'invalid';
-  if (failed.name === restoreStep.name && wrong) {
+  if (failed.name === restoreStep.name && isWrong(failed)) {
     const refused = { ...failure, reason: 'restore_refused', retentionDays };
     if (!(await giveUpPending(db, refused))) return;
     log.error({ sessionId: id, error }, 'session needs attention: its work was not restored');

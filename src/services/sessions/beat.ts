@@ -6,11 +6,21 @@ import { refusal } from './refusal.ts';
 
 export type BeatView = {
   status: SessionStatus;
+  /** The time of the clock that the next two are told by. */
+  now: string;
   leaseExpiresAt: string;
   deadlineAt: string | null;
   directives: Directive[];
   /** When to beat again, so that two beats may be lost before the lease ends. */
   nextHeartbeatSeconds: number;
+};
+
+export type SaidWithBeat = {
+  turn?: number | undefined;
+  note?: string | undefined;
+  /** Where the work goes on from now, by who took the session up elsewhere; no worktree: in none. */
+  host?: string | undefined;
+  worktree?: string | undefined;
 };
 
 /**
@@ -19,16 +29,18 @@ export type BeatView = {
  *
  * @throws AppError `session_ended`, `session_superseded` or `not_found`
  */
-export async function beat(
-  db: Db,
-  id: string,
-  said: { turn?: number | undefined; note?: string | undefined },
-): Promise<BeatView> {
+export async function beat(db: Db, id: string, said: SaidWithBeat): Promise<BeatView> {
   const note = await redactSaid(said.note);
-  const session = await beatSession(db, id, { turn: said.turn ?? null, note: note ?? null });
+  const session = await beatSession(db, id, {
+    turn: said.turn ?? null,
+    note: note ?? null,
+    place: said.host === undefined ? null : { host: said.host, worktree: said.worktree ?? null },
+  });
   if (!session?.lease_expires_at) throw await refusal(db, id);
+  const leaseEnd = session.lease_expires_at.getTime();
   return {
     status: session.status,
+    now: new Date(leaseEnd - session.lease_seconds * 1000).toISOString(),
     leaseExpiresAt: session.lease_expires_at.toISOString(),
     deadlineAt: session.deadline_at?.toISOString() ?? null,
     directives: directivesOf(session),

@@ -144,7 +144,7 @@ function saved({ earlier, checkpoint, restored }: ContinuationInput): string {
   return [
     checkpoint.commit === null
       ? `Of the work, only the reasoning is saved, in ${which}: its files are where that attempt left them, if they are still there.`
-      : `The work is saved in ${which}${later > 0 ? '; later attempts saved nothing' : ''}.`,
+      : `The work is saved in ${which}${later > 0 ? '; later attempts saved no files' : ''}.`,
     ...(checkpoint.late ? ['It came in late, after that attempt had ended.'] : []),
     ...(checkpoint.reasoning
       ? []

@@ -7,11 +7,12 @@ import { AppError } from '../../errors.ts';
 import type { SpawnerDeps } from './create.ts';
 import { agentEnvironment } from './environment.ts';
 import type { SpawnRequest, Spawners } from './spawner.ts';
+import { supervised } from './supervisor.ts';
 
 /**
- * Starts a program on this host, in a process group of its own: it outlives the worker. Its output
- * goes to a file; it finds its session in `DEFIB_SESSION_ID`, `DEFIB_SESSION_TOKEN`, `DEFIB_URL` and
- * `DEFIB_PROMPT_FILE`. `{promptFile} {prompt} {worktree} {sessionId}` in its arguments are replaced.
+ * Starts a program on this host under `defib run`, in a process group of its own: it outlives the worker.
+ * Its output goes to a file; it finds its session in `DEFIB_SESSION_ID`, `DEFIB_SESSION_TOKEN`, `DEFIB_URL`
+ * and `DEFIB_PROMPT_FILE`. `{promptFile} {prompt} {worktree} {sessionId}` in its arguments are replaced.
  */
 export function createCommandSpawner(deps: SpawnerDeps): Spawners['command'] {
   return async (request, policy) => {
@@ -22,7 +23,8 @@ export function createCommandSpawner(deps: SpawnerDeps): Spawners['command'] {
     await writeFile(promptFile, continuation, { mode: 0o600 });
     const worktree = session.worktree ?? folder;
     const values = { promptFile, prompt: continuation, worktree, sessionId: session.id };
-    const [program = '', ...args] = policy.command.map((part) => fill(part, values));
+    const command = policy.command.map((part) => fill(part, values));
+    const [program, ...args] = supervised(session.id, command);
     const output = await open(join(folder, 'output.log'), 'a', 0o600);
     try {
       const child = spawn(program, args, {
@@ -34,10 +36,15 @@ export function createCommandSpawner(deps: SpawnerDeps): Spawners['command'] {
           DEFIB_SESSION_ID: session.id,
           DEFIB_SESSION_TOKEN: request.token,
           DEFIB_PROMPT_FILE: promptFile,
+          // As this worker names the host, and with what it saves in this worker's data folder.
+          DEFIB_HOSTNAME: deps.config.hostname,
+          DEFIB_STATE_DIR: join(deps.places.agents, 'state'),
+          // Without a worktree, that of a repository around the data folder is not meant.
+          GIT_CEILING_DIRECTORIES: deps.places.agents,
         }),
       });
       watchEarlyEnd(deps, request, child);
-      await started(child, program);
+      await started(child);
       child.unref();
     } finally {
       await output.close();
@@ -55,15 +62,15 @@ function fill(part: string, values: Values): string {
   );
 }
 
-async function started(child: ChildProcess, program: string): Promise<void> {
+async function started(child: ChildProcess): Promise<void> {
   try {
     await once(child, 'spawn');
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
-    const why = code === 'ENOENT' ? 'there is no such program, or its folder is gone' : code;
+    const why = code === 'ENOENT' ? 'its folder is gone' : code;
     throw new AppError(
       'unavailable',
-      `The command "${program}" could not be started: ${why}. Check the agent's policy.spawner and the PATH of the worker.`,
+      `The supervisor of the command could not be started: ${why}. Check the disk and the limits of the worker.`,
       { cause },
     );
   }

@@ -4,14 +4,21 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** Serves the bare repositories below `root` by `git http-backend`, with Basic authentication. */
-export async function httpRemote(root: string, password: string): Promise<{ host: string }> {
+/**
+ * Serves the bare repositories below `root` by `git http-backend`, with Basic authentication; on any
+ * port unless one is given.
+ */
+export async function httpRemote(
+  root: string,
+  password: string,
+  port = 0,
+): Promise<{ host: string }> {
   const wanted = `Basic ${Buffer.from(`x-access-token:${password}`).toString('base64')}`;
   const server = createServer((request, response) => {
     if (request.headers.authorization === wanted) serve(root, request, response);
     else response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   onTestFinished(() => {
     server.closeAllConnections();
     server.close();

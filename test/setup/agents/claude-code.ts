@@ -35,5 +35,9 @@ export const claudeCode: Recipe = {
         : [{ tool: 'TaskUpdate', input: { taskId: String(n + 1), status } }],
     ),
   ],
+  subagent: {
+    tool: 'Agent',
+    input: { description: 'Look', prompt: 'Look around.', subagent_type: 'general-purpose' },
+  },
   failing: { tool: 'Read', input: { file_path: '/no/such/file' } },
 };

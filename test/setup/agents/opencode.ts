@@ -35,6 +35,10 @@ export const openCode: Recipe = {
       },
     },
   ],
+  subagent: {
+    tool: 'task',
+    input: { description: 'Look', prompt: 'Look around.', subagent_type: 'general' },
+  },
   failing: { tool: 'read', input: { filePath: 'no-such-file' } },
 };
 

@@ -18,6 +18,8 @@ export type Recipe = {
   shell(command: string): ToolCall;
   /** The call that keeps a list of what is to be done; undefined: the agent has none. */
   todos?(items: { text: string; status: 'pending' | 'in_progress' | 'completed' }[]): ToolCall[];
+  /** The call that has a subagent do something; undefined: the agent has none. */
+  subagent?: ToolCall;
   /** A call that fails without changing anything. */
   failing: ToolCall;
 };

@@ -11,7 +11,7 @@ export const renewSession: Step = {
   run: async ({ deps, run }) => {
     if (run.session_id === null) return { skipped: true };
     const { turn = null, note = null } = run.input;
-    const session = await beatSession(deps.db, run.session_id, { turn, note });
+    const session = await beatSession(deps.db, run.session_id, { turn, note, place: null });
     if (!session) {
       throw new AppError(
         'session_ended',

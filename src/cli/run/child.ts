@@ -1,0 +1,112 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import { isatty } from 'node:tty';
+import { CliError } from '../frame/errors.ts';
+import { membersOf } from './processes.ts';
+
+export type Exit = {
+  /** As a shell gives it: 128 + n for signal n. */
+  code: number;
+  signal: NodeJS.Signals | null;
+};
+
+export type Child = {
+  exited: Promise<Exit>;
+  /** Whether it shares the terminal, and the signals that its keys send. */
+  onTerminal: boolean;
+  /** Signals the command alone. */
+  signal(name: NodeJS.Signals): void;
+  /**
+   * Ends the command and everything that it started: SIGTERM, then SIGKILL until none is left. Returns
+   * those that are there all the same: the kernel holds them.
+   */
+  end(graceMs: number): Promise<number[]>;
+};
+
+/**
+ * Starts the agent's command. Its standard input and outputs are ours, untouched.
+ *
+ * Without a terminal it gets a session and process group of its own, so that a signal to ours does
+ * not reach it on the way. With one it stays in our group: a group of its own would be a background
+ * job, which the kernel stops as soon as it reads or sets the terminal (SIGTTIN, SIGTTOU), and making it
+ * the foreground group takes tcsetpgrp(3), which Node does not have. There Ctrl-C and Ctrl-Z come to both
+ * of us from the kernel, as in any pipeline, and are not forwarded. Either way its processes are found by
+ * more than the group, see {@link membersOf}.
+ *
+ * @throws CliError `no_command`, with the exit code that a shell has for it
+ */
+export async function startChild(
+  [program = '', ...args]: string[],
+  options: { env: NodeJS.ProcessEnv; mark: string },
+): Promise<Child> {
+  const onTerminal = [0, 1, 2].some((fd) => isatty(fd));
+  const child = spawn(program, args, {
+    stdio: 'inherit',
+    detached: !onTerminal,
+    env: options.env,
+  });
+  const exited = once(child, 'exit').then(([code, signal]) => exitOf(code, signal));
+  // Not started: told below.
+  exited.catch(() => undefined);
+  await once(child, 'spawn').catch((error: NodeJS.ErrnoException) => {
+    throw new NoCommand(program, error);
+  });
+  const family = { root: child.pid ?? 0, leads: !onTerminal, mark: options.mark };
+  return {
+    exited,
+    onTerminal,
+    signal: (name) => void child.kill(name),
+    end: (graceMs) => endAll(() => membersOf(family), graceMs),
+  };
+}
+
+export class NoCommand extends CliError {
+  readonly exitCode: number;
+
+  constructor(program: string, { code }: NodeJS.ErrnoException) {
+    const missing = code === 'ENOENT';
+    const why = missing ? 'there is no such program' : `it cannot be run (${code})`;
+    super('no_command', `"${program}" was not started: ${why}.`);
+    this.exitCode = missing ? 127 : 126;
+  }
+}
+
+const exitOf = (code: number | null, signal: NodeJS.Signals | null): Exit => ({
+  code: code ?? 128 + (signal ? constants.signals[signal] : 0),
+  signal,
+});
+
+/** How long SIGKILL is repeated. Only a process inside a stuck system call outlives that. */
+const KILL_MS = 5000;
+const LOOK_MS = 50;
+
+async function endAll(members: () => number[], graceMs: number): Promise<number[]> {
+  signalAll(members(), 'SIGTERM');
+  // A stopped process would only see the signal when it is continued.
+  signalAll(members(), 'SIGCONT');
+  if (await allGone(members, graceMs)) return [];
+  await allGone(() => signalAll(members(), 'SIGKILL'), KILL_MS);
+  return members();
+}
+
+function signalAll(pids: number[], signal: NodeJS.Signals): number[] {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It ended in between.
+    }
+  }
+  return pids;
+}
+
+async function allGone(members: () => number[], withinMs: number): Promise<boolean> {
+  const until = performance.now() + withinMs;
+  for (;;) {
+    if (members().length === 0) return true;
+    if (performance.now() > until) return false;
+    await pause(LOOK_MS);
+  }
+}

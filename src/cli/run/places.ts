@@ -1,0 +1,133 @@
+import { readdirSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { z } from 'zod';
+import { CliError } from '../frame/errors.ts';
+import { startOf } from './processes.ts';
+
+/**
+ * What supervisors keep on disk: `DEFIB_STATE_DIR`, else the user's folder for such things.
+ *
+ *     sessions/<id>/
+ *       session.json    who it is and where it works, with its token (0600)
+ *       supervisor.json the process that looks after it now
+ *       private/        its private git directory
+ *       outbox/         what has not reached the service yet
+ *       agent/          DEFIB_SESSION_DIR of the agent: its hooks' events, its reasoning
+ */
+export function sessionsFolder(env: NodeJS.ProcessEnv): string {
+  const state = env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state');
+  return join(resolve(env['DEFIB_STATE_DIR'] || join(state, 'defib')), 'sessions');
+}
+
+export type Places = {
+  folder: string;
+  privateDir: string;
+  outbox: string;
+  agent: string;
+};
+
+export const placesOf = (sessions: string, id: string): Places => ({
+  folder: join(sessions, id),
+  privateDir: join(sessions, id, 'private'),
+  outbox: join(sessions, id, 'outbox'),
+  agent: join(sessions, id, 'agent'),
+});
+
+const savedSchema = z.object({
+  id: z.string(),
+  agentName: z.string(),
+  url: z.string(),
+  token: z.string(),
+  worktree: z.string().nullable(),
+  /** Where this machine has left the checkpoint branch. */
+  commit: z.string().nullable(),
+  /** Checkpoints made so far. */
+  made: z.number(),
+});
+
+/** What is remembered of a session, for a later supervisor of it and for `defib sync`. */
+export type SavedSession = z.infer<typeof savedSchema>;
+
+/** Makes the folders of a session; only this user may look into them. */
+export async function makePlaces(places: Places): Promise<void> {
+  for (const folder of [places.folder, places.outbox, places.agent]) {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  }
+}
+
+export async function writeSaved(places: Places, saved: SavedSession): Promise<void> {
+  await replaceFile(join(places.folder, 'session.json'), JSON.stringify(saved));
+}
+
+/** Undefined where nothing, or nothing whole, is remembered. */
+export async function readSaved(places: Places): Promise<SavedSession | undefined> {
+  const value = await readJson(join(places.folder, 'session.json'));
+  return savedSchema.safeParse(value).data;
+}
+
+/** The ids of all sessions that something is kept of. */
+export function keptSessions(sessions: string): string[] {
+  try {
+    return readdirSync(sessions).sort();
+  } catch {
+    return [];
+  }
+}
+
+const supervisorSchema = z.object({ pid: z.number(), start: z.string() });
+
+/** The process that looks after a session now, if any. */
+export async function supervisorOf(places: Places): Promise<number | undefined> {
+  const value = await readJson(join(places.folder, 'supervisor.json'));
+  const { data } = supervisorSchema.safeParse(value);
+  // A process id is used again one day; its start tells the two apart.
+  return data && startOf(data.pid) === data.start ? data.pid : undefined;
+}
+
+/**
+ * Takes a session for this process.
+ *
+ * @param patienceMs how long another process is waited for, such as one that only sends what is left
+ * @throws CliError `supervised`: another process has it
+ */
+export async function takeSession(places: Places, patienceMs = 0): Promise<void> {
+  const until = performance.now() + patienceMs;
+  const file = join(places.folder, 'supervisor.json');
+  const self = JSON.stringify({ pid: process.pid, start: startOf(process.pid) });
+  for (;;) {
+    try {
+      return await writeFile(file, self, { flag: 'wx', mode: 0o600 });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const pid = await supervisorOf(places);
+    if (pid === undefined) {
+      await rm(file, { force: true });
+    } else if (performance.now() < until) {
+      await pause(100);
+    } else {
+      throw new CliError('supervised', `The session is looked after by process ${pid} already.`);
+    }
+  }
+}
+
+export async function leaveSession(places: Places): Promise<void> {
+  await rm(join(places.folder, 'supervisor.json'), { force: true });
+}
+
+/** Whole or not at all: a rename puts it in place. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.new`, text, { mode: 0o600 });
+  await rename(`${path}.new`, path);
+}
+
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,124 @@
+import { hostname } from 'node:os';
+import { basename } from 'node:path';
+import { type Client, DefibError, type Session, unwrap } from '../../client/index.ts';
+import { CliError } from '../frame/errors.ts';
+import { clientFor, openService, serviceUrl } from '../frame/service.ts';
+import { createPatience } from '../logs/patience.ts';
+import { branchOf, worktreeOf } from './worktree.ts';
+
+export type StartOptions = {
+  agent?: string;
+  issue?: string;
+  repo?: string;
+  objective?: string;
+  timeout?: number;
+  session?: string;
+};
+
+export type Begun = {
+  url: string;
+  token: string;
+  session: Session;
+  /** The git worktree that is captured; null: none. */
+  worktree: string | null;
+  /** Set where the service knows another place. */
+  moved: { host: string; worktree: string | null } | undefined;
+};
+
+type Tell = (text: string) => void;
+
+/** Names this machine, as workers name theirs: one on the same machine saves what is left. */
+const hostOf = (env: NodeJS.ProcessEnv): string => env['DEFIB_HOSTNAME'] || hostname();
+
+/** Starts a session for a command here, or takes up the one that was started for it. */
+export async function begin(
+  options: StartOptions,
+  command: string[],
+  env: NodeJS.ProcessEnv,
+  tell: Tell,
+): Promise<Begun> {
+  const place = { host: hostOf(env), worktree: worktreeOf(process.cwd(), env) };
+  if (place.worktree === null) tell('This is no git worktree: files are not saved.');
+  if (options.session !== undefined) return await adopt(options.session, place, env, tell);
+  return await startNew(options, command, place, env, tell);
+}
+
+type Place = { host: string; worktree: string | null };
+
+/** The service has just asked for this start, so it is waited for if it restarts. */
+async function adopt(id: string, place: Place, env: NodeJS.ProcessEnv, tell: Tell): Promise<Begun> {
+  const token = env['DEFIB_SESSION_TOKEN'];
+  if (!token) {
+    throw new CliError(
+      'no_token',
+      '--session needs the token of that session.',
+      'Set DEFIB_SESSION_TOKEN to what its start, or its claim, was answered with.',
+    );
+  }
+  const url = serviceUrl();
+  const client = clientFor(url, token);
+  const patience = createPatience(tell, { forMs: ADOPT_MS });
+  const session = await patience(() =>
+    unwrap(client.GET('/api/sessions/{id}', { params: { path: { id } } })),
+  );
+  if (session.endedAt !== null) {
+    throw new CliError('session_ended', `The session ${id} has ended (${session.endReason}).`);
+  }
+  const known = session.host === place.host && session.worktree === place.worktree;
+  return { url, token, session, worktree: place.worktree, moved: known ? undefined : place };
+}
+
+/** As long as a spawner gives an agent to make its first heartbeat, by default, and a margin. */
+const ADOPT_MS = 90_000;
+
+async function startNew(
+  options: StartOptions,
+  command: string[],
+  place: Place,
+  env: NodeJS.ProcessEnv,
+  tell: Tell,
+): Promise<Begun> {
+  const { url, client } = await openService();
+  const agentName = options.agent ?? env['DEFIB_AGENT'] ?? basename(command[0] ?? '');
+  const { host, worktree } = place;
+  const branch = worktree === null ? undefined : await branchOf(worktree);
+  const repo = options.repo ?? repoOf(options.issue);
+  const body = {
+    objective: options.objective ?? objectiveOf(options, command),
+    host,
+    ...(worktree !== null && { worktree }),
+    ...(branch !== undefined && { branch }),
+    ...(repo !== undefined && { repo }),
+    ...(options.issue !== undefined && { issueUrl: options.issue }),
+    ...(options.timeout !== undefined && { timeoutSeconds: options.timeout }),
+  };
+  const start = () =>
+    unwrap(
+      client.POST('/api/agents/{agentName}/sessions', { params: { path: { agentName } }, body }),
+    );
+  const started = await start().catch(async (error: unknown) => {
+    if (!(error instanceof DefibError) || error.code !== 'not_found') throw error;
+    await createAgent(client, agentName, error);
+    tell(`There was no agent "${agentName}": it was created.`);
+    return await start();
+  });
+  return { url, ...started, worktree, moved: undefined };
+}
+
+/** With an operator's token, as on one's own machine, the first run creates the agent. */
+async function createAgent(client: Client, agentName: string, missing: DefibError): Promise<void> {
+  const path = { agentName };
+  await unwrap(client.PUT('/api/agents/{agentName}', { params: { path }, body: {} })).catch(
+    (error: unknown) => {
+      throw error instanceof DefibError && error.code === 'forbidden' ? missing : error;
+    },
+  );
+}
+
+const MAX_OBJECTIVE = 1000;
+
+const objectiveOf = ({ issue }: StartOptions, command: string[]): string =>
+  issue === undefined ? command.join(' ').slice(0, MAX_OBJECTIVE) : `Work on ${issue}`;
+
+const repoOf = (issue: string | undefined): string | undefined =>
+  /^https?:\/\/[^/]+\/([^/]+\/[^/]+)\/issues\/\d+/.exec(issue ?? '')?.[1];

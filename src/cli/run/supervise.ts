@@ -1,0 +1,260 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { DefibError, Session } from '../../client/index.ts';
+import { type AgentWatch, watchAgent } from './agent.ts';
+import { createAutosave } from './autosave.ts';
+import { type Beats, startBeats } from './beats.ts';
+import { type Child, startChild } from './child.ts';
+import { type Clock, createJumpWatch, createLimit, type Limit } from './clock.ts';
+import { createDelivery, type Delivery } from './deliver.ts';
+import { type Ended, endEntry, exitCodeOf, type Stop, stopText, triggerOf } from './ending.ts';
+import { leaveBehind } from './leave.ts';
+import { createOutbox, type Outbox } from './outbox.ts';
+import type { Places, SavedSession } from './places.ts';
+import { createSaves, type Saves } from './saves.ts';
+import { type BeatAnswer, type SessionApi, sessionApi } from './session-api.ts';
+import { handleSignals } from './signals.ts';
+
+export type Job = {
+  command: string[];
+  /** What the agent inherits, without anything of the session. */
+  env: NodeJS.ProcessEnv;
+  session: Session;
+  saved: SavedSession;
+  places: Places;
+  /** Where it is worked on, if the service does not know that yet. */
+  moved: { host: string; worktree: string | null } | undefined;
+  everyTurns: number;
+  everyMs: number;
+  graceMs: number;
+  resume: boolean;
+  maxBundleBytes: number;
+};
+
+export type Tools = { clock: Clock; tell: (text: string) => void };
+
+const TICK_MS = 500;
+/** What saving may take at the time limit, beside the grace that the agent has. */
+const SAVE_MS = 10_000;
+/** How long the end of the session and the last checkpoint are tried to be sent. */
+const DRAIN_MS = 30_000;
+const FLUSH_EVERY_MS = 5000;
+
+/** What the parts of one supervisor share. */
+type Run = {
+  job: Job;
+  tools: Tools;
+  api: SessionApi;
+  outbox: Outbox;
+  saves: Saves;
+  delivery: Delivery;
+  agent: AgentWatch;
+  limit: Limit;
+  /** The session was ended by its own word, such as an agent's that has a tool for it. */
+  settled: Session['status'] | undefined;
+  stop: (stop: Stop) => void;
+  stopped: Promise<Stop>;
+};
+
+/**
+ * Runs the command as one session: beats, saves, obeys, and ends it in time.
+ *
+ * @returns the exit code
+ * @throws CliError `no_command`: it was not started, and the service has heard nothing of it
+ */
+export async function supervise(job: Job, tools: Tools): Promise<number> {
+  const run = openRun(job, tools);
+  const { saved, places } = job;
+  const child = await startChild(job.command, {
+    env: {
+      ...job.env,
+      DEFIB_URL: saved.url,
+      DEFIB_SESSION_ID: saved.id,
+      DEFIB_SESSION_TOKEN: saved.token,
+      DEFIB_SESSION_DIR: places.agent,
+    },
+    mark: `DEFIB_SESSION_ID=${saved.id}`,
+  });
+  const beats = beatFor(run);
+  const ticks = setInterval(tickerOf(run, beats), TICK_MS);
+  const asked = { interrupt: false, end: false, hurry: new AbortController() };
+  let hasEnded = false;
+  void child.exited.then(() => (hasEnded = true));
+  const unhandle = handleSignals(child, {
+    interrupt: () => {
+      asked.interrupt = true;
+      // There is nobody left to interrupt but us.
+      if (hasEnded) asked.hurry.abort();
+    },
+    end: (signal) => {
+      run.stop({ why: 'signal', signal });
+      // Who asks twice does not want to wait.
+      if (asked.end) void child.end(0);
+      if (asked.end || hasEnded) asked.hurry.abort();
+      asked.end = true;
+    },
+  });
+  const survive = (error: Error): void => tools.tell(`Something went wrong: ${error.stack}`);
+  // An error that nobody waits for, such as of a connection, must not leave the agent alone.
+  process.on('uncaughtException', survive);
+  try {
+    const { exit, stop } = await untilEnd(run, child);
+    clearInterval(ticks);
+    const ended = { exit, stop, interrupted: asked.interrupt, resume: job.resume };
+    const sent = await report(run, ended, asked.hurry.signal);
+    beats.stop();
+    const completed = (run.settled ?? outcomeOf(ended)) === 'completed';
+    await leaveBehind(saved, places, { sent, completed, tell: tools.tell });
+    return exitCodeOf(ended);
+  } finally {
+    clearInterval(ticks);
+    beats.stop();
+    unhandle();
+    process.off('uncaughtException', survive);
+  }
+}
+
+function openRun(job: Job, tools: Tools): Run {
+  const { saved, places } = job;
+  const { tell } = tools;
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<Stop>();
+  const api = sessionApi(saved);
+  const outbox = createOutbox(places.outbox);
+  const agent = watchAgent(places.agent, job.session.turn ?? 0);
+  const saves = createSaves({
+    session: saved,
+    places,
+    outbox,
+    maxBundleBytes: job.maxBundleBytes,
+    turn: agent.turns,
+    readReasoning: agent.readReasoning,
+    tell,
+  });
+  const limit = createLimit(tools.clock, job.graceMs + SAVE_MS);
+  const delivery = createDelivery({
+    api,
+    outbox,
+    tell,
+    onRefused: (error) => void refused(run, error),
+    makeWhole: saves.makeWhole,
+  });
+  const run: Run = {
+    job,
+    tools,
+    api,
+    outbox,
+    saves,
+    delivery,
+    agent,
+    limit,
+    stop,
+    stopped,
+    settled: undefined,
+  };
+  return run;
+}
+
+/** Of a session that its own agent has finished, the agent may come to its end in peace. */
+async function refused(run: Run, error: DefibError): Promise<void> {
+  const session = await run.api.read().catch(() => undefined);
+  if (session && ['completed', 'failed', 'cancelled'].includes(session.status)) {
+    if (!run.settled) run.tools.tell(`The session was ended by its own word: ${session.status}.`);
+    run.settled = session.status;
+  } else {
+    run.stop({ why: 'refused', error });
+  }
+}
+
+function beatFor(run: Run): Beats {
+  const { job, tools, api, agent, limit } = run;
+  const { startedAt, deadlineAt } = job.session;
+  // Until the first answer: what was said when the session was started, which was just now.
+  if (startedAt) limit.learn({ now: startedAt, deadlineAt }, tools.clock.monotonic());
+  let place = job.moved;
+  return startBeats({
+    api,
+    now: tools.clock.monotonic,
+    tell: tools.tell,
+    body: () => ({
+      turn: agent.turns(),
+      ...(place && { host: place.host, ...(place.worktree && { worktree: place.worktree }) }),
+    }),
+    onAnswer: (answer, askedAt) => {
+      place = undefined;
+      limit.learn(answer, askedAt);
+      obey(run, answer);
+    },
+    onRefused: (error) => void refused(run, error),
+  });
+}
+
+function obey({ stop, saves, delivery }: Run, { directives }: BeatAnswer): void {
+  for (const { type, reason } of directives) {
+    if (type === 'checkpoint') void saves.save('directive').then(delivery.flush);
+    else stop({ why: 'directive', type, reason });
+  }
+}
+
+/** What is looked at again and again while the agent works. */
+function tickerOf(run: Run, beats: Beats): () => void {
+  const { job, tools, agent, saves, delivery, outbox, limit } = run;
+  const { monotonic: now } = tools.clock;
+  const jumped = createJumpWatch(tools.clock);
+  const { everyTurns, everyMs } = job;
+  const onSaved = () => void delivery.flush();
+  const autosave = createAutosave({ agent, saves, everyTurns, everyMs, now, onSaved });
+  let flushAt = now();
+  return () => {
+    // After a sleep the lease may be over, and what is known of the limit is wrong.
+    if (jumped()) beats.now();
+    if (limit.left() <= 0) run.stop({ why: 'limit' });
+    if (run.settled) return;
+    autosave();
+    if (now() < flushAt || outbox.size() === 0) return;
+    flushAt = now() + FLUSH_EVERY_MS;
+    void delivery.flush();
+  };
+}
+
+/** Until the command has ended, by itself or by us; and everything it started, where by us. */
+async function untilEnd(run: Run, child: Child): Promise<Pick<Ended, 'exit' | 'stop'>> {
+  const { job, tools, saves, delivery, limit } = run;
+  const exited = child.exited.then((exit) => ({ exit, stop: undefined }));
+  const first = await Promise.race([exited, run.stopped]);
+  if ('exit' in first) return first;
+  tools.tell(stopText(first));
+  const hasLimit = first.why === 'limit';
+  if (first.why !== 'refused') {
+    // From then on the work is on this disk; sending it goes on while the agent has its grace.
+    await atMost(hasLimit ? limit.margin() / 2 : SAVE_MS, saves.save(triggerOf(first)));
+    void delivery.flush();
+  }
+  const left = await child.end(hasLimit ? Math.min(job.graceMs, limit.margin() / 2) : job.graceMs);
+  if (left.length === 0) return { exit: await child.exited, stop: first };
+  tools.tell(`These processes could not be ended: ${left.join(', ')}.`);
+  return { exit: KILLED, stop: first };
+}
+
+/** Of a process that the kernel does not let go of. */
+const KILLED = { code: 137, signal: 'SIGKILL' } as const;
+
+const atMost = (ms: number, work: Promise<unknown>): Promise<unknown> =>
+  Promise.race([work, pause(ms, undefined, { ref: false })]);
+
+/** Saves what the agent left and tells the service how it ended. True: everything has been sent. */
+async function report(run: Run, ended: Ended, hurry: AbortSignal): Promise<boolean> {
+  const { saves, outbox, delivery, agent, tools } = run;
+  if (!run.settled) {
+    agent.look();
+    await saves.save(triggerOf(ended.stop));
+    const entry = endEntry(ended);
+    if (entry) {
+      await outbox.add(entry).catch((error: Error) => tools.tell(`Not saved: ${error.message}`));
+    }
+  }
+  return await delivery.drain(DRAIN_MS, hurry);
+}
+
+function outcomeOf(ended: Ended): string | undefined {
+  const entry = endEntry(ended);
+  return entry?.kind === 'finish' ? entry.outcome : undefined;
+}

@@ -1,0 +1,209 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { filesOf, gitLine, pictureOf, put, standOf } from '../services/git/helpers.ts';
+import { type HeldWrites, holdWrites } from '../setup/hold-writes.ts';
+import { startProcess } from '../setup/processes.ts';
+import {
+  checkpointBranches,
+  makeDirty,
+  type Resumable,
+  startResumable,
+} from '../setup/resumable.ts';
+import { backends, type TestService } from '../setup/service.ts';
+import { until } from '../setup/until.ts';
+
+const AGENT = join(import.meta.dirname, '..', 'setup', 'agent.ts');
+
+const SHORT = { claimSeconds: 2, renewMs: 500, sweepMs: 200 };
+
+type Step = [string, Parameters<typeof holdWrites>[1]];
+
+/** The write that a worker is about to make when it is killed; what came before it is done. */
+const checkpointSteps: Step[] = [
+  ['branch moved, not recorded', { table: 'checkpoints', event: 'INSERT' }],
+  ['recorded, bundle half written', { table: 'bundle_chunks', event: 'INSERT' }],
+  [
+    'bundle written, not attached',
+    { table: 'checkpoints', event: 'UPDATE', when: 'NEW.bundle_id IS NOT NULL' },
+  ],
+  [
+    'pushed, not noted',
+    { table: 'checkpoints', event: 'UPDATE', when: "NEW.durability = 'pushed'" },
+  ],
+  ['done, not finished', { table: 'runs', event: 'UPDATE', when: 'NEW.finished_at IS NOT NULL' }],
+];
+
+const resumeSteps: Step[] = [
+  ['captured, not recorded', { table: 'checkpoints', event: 'INSERT' }],
+  [
+    'restored, not noted',
+    {
+      table: 'sessions',
+      event: 'UPDATE',
+      when: 'OLD.restored IS NULL AND NEW.restored IS NOT NULL',
+    },
+  ],
+  [
+    'prepared, not ready',
+    {
+      table: 'sessions',
+      event: 'UPDATE',
+      when: 'OLD.ready_at IS NULL AND NEW.ready_at IS NOT NULL',
+    },
+  ],
+  [
+    'ready, not finished',
+    {
+      table: 'runs',
+      event: 'UPDATE',
+      when: "NEW.kind = 'resume' AND NEW.finished_at IS NOT NULL",
+    },
+  ],
+];
+
+describe.each(backends)(
+  'a worker killed at work on a session, on %s',
+  { timeout: 90_000 },
+  (backend) => {
+    let flow: Resumable;
+    beforeAll(async () => {
+      flow = await startResumable(
+        backend,
+        { DEFIB_CHECKPOINT_REMOTE: 'origin', DEFIB_DRAIN_SECONDS: '2' },
+        { worker: false },
+      );
+    });
+    afterAll(() => flow.stop());
+
+    let heir: TestService | undefined;
+    // A worker that lives on would take the next one's work.
+    afterEach(async () => {
+      await heir?.stop();
+      heir = undefined;
+    });
+
+    let hold: HeldWrites;
+    /** A worker stands still before this write, and is killed there. */
+    async function killAt(write: Step[1], act: () => Promise<unknown>): Promise<void> {
+      hold = await holdWrites(flow.service.database.url, write);
+      const victim = await startProcess('worker', flow.workerEnv('here'));
+      try {
+        await act();
+        await hold.holds();
+        victim.send('SIGKILL');
+        await victim.exited;
+      } finally {
+        await victim.kill();
+        await hold.drop();
+        await hold.release();
+      }
+      await sql`UPDATE runs SET claim_expires_at = now() - interval '1 s'
+      WHERE claim_expires_at IS NOT NULL`.execute(flow.db());
+    }
+
+    /** Git's own temporary files and locks. */
+    const litterIn = (worktree: string) =>
+      [...pictureOf(join(worktree, '.git'), false).keys()].filter((path) =>
+        /tmp_|\.lock$|\.part$/.test(path),
+      );
+
+    // The queue has no part in what is done step by step; on Redis one of each kind is enough.
+    const some = (steps: Step[]) => (backend === 'postgres' ? steps : steps.slice(0, 1));
+
+    it.each(some(checkpointSteps))('of a checkpoint, %s: it is made once', async (name, write) => {
+      const { worktree, remote } = flow.clone(`cp ${name}`);
+      makeDirty(worktree);
+      const before = { files: filesOf(worktree), stand: standOf(worktree) };
+      const session = await flow.start({ worktree });
+      await killAt(write, async () => {
+        const body = { trigger: 'turn', reasoning: { approach: 'steady' } };
+        const { status } = await session.post('checkpoints', body, { Prefer: 'respond-async' });
+        expect(status).toBe(202);
+      });
+      heir = await flow.worker('here', SHORT);
+      const run = await flow.finished('checkpoint', session.id);
+      expect(run.errors).toEqual([]);
+      const saved = await flow.checkpoints(session.id);
+      expect(saved).toMatchObject([{ number: 1, durability: 'pushed', warnings: [] }]);
+      const [{ id, commit }] = saved;
+      const branch = `checkpoint/builder/${session.id}`;
+      expect(gitLine(worktree, 'rev-parse', branch)).toBe(commit);
+      expect(gitLine(remote, 'rev-parse', branch)).toBe(commit);
+      expect(litterIn(worktree)).toEqual([]);
+      const bundle = await flow.service.call('GET', `/api/checkpoints/${id}/bundle`);
+      expect(bundle.status).toBe(200);
+
+      await flow.expire(session.id);
+      const second = await flow.claim();
+      expect(filesOf(second.session.worktree)).toEqual(before.files);
+      expect(standOf(second.session.worktree)).toEqual(before.stand);
+      expect(standOf(worktree)).toEqual(before.stand);
+      await second.post('finish', { outcome: 'completed' });
+      await until('all is pruned', () =>
+        [worktree, remote].every((each) => checkpointBranches(each).length === 0),
+      );
+    });
+
+    it.runIf(backend === 'postgres')(
+      'of a resume, its agent started: it is started again, and the first one cannot act',
+      async () => {
+        const command = [process.execPath, AGENT, 'late'];
+        await flow.policy({ spawner: { type: 'command', command } });
+        const { worktree } = flow.clone('started twice');
+        const session = await flow.start({ worktree });
+        const when = "NEW.kind = 'resume' AND NEW.finished_at IS NOT NULL";
+        await killAt({ table: 'runs', event: 'UPDATE', when }, () => flow.expire(session.id));
+        const successor = (await flow.session(session.id)).attempts[1];
+        const inWorktree = (name: string) => {
+          const file = join(successor.worktree, name);
+          return existsSync(file) ? readFileSync(file, 'utf8') : '';
+        };
+        const token = await until('the first has begun', () => inWorktree('first.token'));
+        const first = Number(await until('it waits', () => inWorktree('first.pid')));
+        heir = await flow.worker('here', SHORT);
+        await until('another works', async () => {
+          return (await flow.session(successor.id)).status === 'running';
+        });
+        const path = `/api/sessions/${successor.id}/heartbeat`;
+        expect((await flow.service.call('POST', path, { token })).status).toBe(401);
+        process.kill(first, 'SIGKILL');
+        writeFileSync(join(successor.worktree, 'finish'), '');
+        await until('the work is done', async () => {
+          return (await flow.session(successor.id)).status === 'completed';
+        });
+        expect((await flow.session(session.id)).attempts).toHaveLength(2);
+        await flow.policy({});
+      },
+    );
+
+    it.each(some(resumeSteps))(
+      'of a resume, %s: one successor has the work',
+      async (name, write) => {
+        const { worktree } = flow.clone(`re ${name}`);
+        const session = await flow.start({ worktree });
+        makeDirty(worktree);
+        put(worktree, 'at the end.txt', 'unsaved\n');
+        const before = { files: filesOf(worktree), stand: standOf(worktree) };
+        await killAt(write, () => flow.expire(session.id));
+        heir = await flow.worker('here', SHORT);
+        const second = await flow.claim();
+        expect(second.session.resumedFrom).toBe(session.id);
+        expect(filesOf(second.session.worktree)).toEqual(before.files);
+        expect(standOf(second.session.worktree)).toEqual(before.stand);
+        expect(standOf(worktree)).toEqual(before.stand);
+        expect(litterIn(worktree)).toEqual([]);
+        expect((await flow.session(session.id)).attempts).toHaveLength(2);
+        expect(await flow.checkpoints(session.id)).toHaveLength(1);
+        await flow.finished('resume', second.id);
+        const none = await flow.service.call('POST', '/api/agents/builder/claim', {
+          token: flow.agent,
+        });
+        expect(none.status).toBe(204);
+        await second.post('finish', { outcome: 'completed' });
+        await until('its branch is pruned', () => checkpointBranches(worktree).length === 0);
+      },
+    );
+  },
+);

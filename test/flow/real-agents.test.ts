@@ -1,0 +1,136 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { agentsAreInstalled } from '../setup/agents/installed.ts';
+import { recipes, type Stage, startStage } from '../setup/agents/run.ts';
+import { defib } from '../setup/defib.ts';
+import { checkpointBranches, type Resumable, startResumable } from '../setup/resumable.ts';
+import { until } from '../setup/until.ts';
+
+// Two loaded cores start these programs slowly.
+const PATIENCE_MS = 180_000;
+
+/** Beats once, runs the agent, and finishes: what a program that the spawner starts must do. */
+const ATTENDED = `
+echo "$$" >> "$1"; shift
+session="$DEFIB_URL/api/sessions/$DEFIB_SESSION_ID"
+post() {
+  curl --silent --show-error --fail --header "Authorization: Bearer $DEFIB_SESSION_TOKEN" \\
+    --header 'Content-Type: application/json' --data "$2" "$session/$1"
+}
+post heartbeat '{}' && "$@" && post finish '{"outcome": "completed"}'
+`;
+
+describe.skipIf(!agentsAreInstalled()).each(recipes)('the real $agent', (recipe) => {
+  let stage: Stage;
+  let flow: Resumable;
+  beforeEach(async () => {
+    stage = await startStage();
+    flow = await startResumable('postgres');
+  });
+  afterEach(async () => {
+    await flow.stop();
+    await stage.close();
+  });
+
+  test(
+    'is saved at its time limit, goes on in a new worktree, and leaves nothing behind',
+    { timeout: PATIENCE_MS },
+    async () => {
+      const { worktree } = flow.clone('app');
+      await stage.prepare(recipe, worktree);
+      const env = stage.env(recipe, worktree);
+      await defib(['init', recipe.agent, '--user', '--yes'], { env });
+      const agentCommand = [
+        '/usr/bin/env',
+        ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
+        ...stage.command(recipe),
+      ];
+      await flow.service.call('PUT', '/api/agents/builder', {
+        body: {
+          policy: {
+            leaseSeconds: 600,
+            spawner: {
+              type: 'command',
+              command: ['/bin/sh', '-c', ATTENDED, 'sh', stage.groups, ...agentCommand, '{prompt}'],
+            },
+          },
+        },
+      });
+
+      // The first attempt writes a file, and is thinking when its time is up.
+      const { promise: forEver, resolve: letGo } = Promise.withResolvers<void>();
+      stage.model.say(
+        {
+          text: 'Decision: two files, because one is not enough.',
+          calls: recipe.todos?.([
+            { text: 'write made.txt', status: 'completed' },
+            { text: 'write ran.txt', status: 'in_progress' },
+          ]) ?? [recipe.failing],
+        },
+        { calls: [recipe.writeFile('made.txt', 'made\n', worktree)] },
+        { hold: forEver },
+      );
+      const first = await flow.start({ worktree, objective: 'make two files' });
+      const [command = '', ...args] = [...agentCommand, 'Make two files.'];
+      const agent = spawn(command, args, {
+        cwd: worktree,
+        env: {
+          DEFIB_URL: flow.service.url,
+          DEFIB_SESSION_ID: first.id,
+          DEFIB_SESSION_TOKEN: first.token,
+        },
+        stdio: 'ignore',
+        detached: true,
+      });
+      try {
+        await until(
+          'its hook has saved what it thinks',
+          async () => {
+            const path = `/api/sessions/${first.id}/checkpoints`;
+            const { items } = (await flow.service.call('GET', path)).body;
+            return items.some(({ reasoning }: Saved) => reasoning?.decisions);
+          },
+          PATIENCE_MS / 3,
+        );
+        await until('the model is thinking', () => stage.model.requests.length === 3);
+        stage.model.say(
+          { calls: [recipe.shell('cat made.txt > ran.txt')] },
+          { text: 'Both files are there.' },
+        );
+        await flow.expire(first.id);
+        const second = await until('it goes on', () => stage.model.requests.at(3), PATIENCE_MS / 3);
+
+        const prompt = second.input.map(({ text }) => text).join('\n');
+        expect(prompt).toContain('Continue: attempt 2');
+        expect(prompt).toContain('it reached its time limit');
+        expect(prompt).toContain('make two files');
+        expect(prompt).toContain('one is not enough');
+        if (recipe.todos) expect(prompt).toContain('write ran.txt');
+      } finally {
+        process.kill(-agent.pid!, 'SIGKILL');
+        letGo();
+        await once(agent, 'close');
+      }
+
+      const last = await until(
+        'the second attempt is done',
+        async () => {
+          const { attempts } = await flow.session(first.id);
+          return attempts.find(({ status }: { status: string }) => status === 'completed');
+        },
+        PATIENCE_MS / 3,
+      );
+      expect(last).toMatchObject({ attempt: 2, resumedFrom: first.id });
+      expect(last.worktree).not.toBe(worktree);
+      expect(await readFile(join(last.worktree, 'ran.txt'), 'utf8')).toBe('made\n');
+      expect(existsSync(join(worktree, 'ran.txt'))).toBe(false);
+      await until('its branches are pruned', () => checkpointBranches(worktree).length === 0);
+    },
+  );
+});
+
+type Saved = { reasoning: { decisions?: unknown } | null };
