@@ -41,6 +41,7 @@ export const COMMANDS: CommandEntry[] = [
     hidden: true,
     direct: () => import('./hook.ts'),
   },
+  { name: 'mcp', summary: 'serve the tools of Defib to an agent', load: () => import('./mcp.ts') },
   {
     name: 'demo',
     summary: 'see heartbeat, time limit and resume happen',

@@ -13,6 +13,7 @@ import { refuseOtherSites } from './csrf.ts';
 import { addDocs } from './docs.ts';
 import type { AppEnv } from './env.ts';
 import { healthRoutes } from './health.ts';
+import { mcpRoutes } from './mcp.ts';
 import { type Metrics, metricsRoutes } from './metrics.ts';
 import { pageHeaders } from './page-headers.ts';
 import { problem, toProblem } from './problem.ts';
@@ -70,8 +71,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
     }),
   );
 
-  app.use(
-    '/api/*',
+  const callers = [
     bearerAuth(authenticate),
     rateLimit({
       perMinute: deps.config.rateLimitPerMinute,
@@ -79,7 +79,8 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
       prefix: deps.config.queuePrefix,
     }),
     limitBody(MAX_BODY_BYTES, { except: isUpload }),
-  );
+  ] as const;
+  app.use('/api/*', ...callers);
   app.route('/api', heartbeatRoutes(deps, options.pressure));
   app.route('/api', agentRoutes(deps));
   app.route('/api', repoRoutes(deps));
@@ -87,6 +88,8 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
   app.route('/api', runRoutes(deps));
   app.route('/api', sessionRoutes(deps));
   app.route('/api', checkpointRoutes(deps, options.pressure));
+  app.use('/mcp', refuseOtherSites(deps.config.publicUrl), ...callers);
+  app.route('/', mcpRoutes(app.fetch));
   addDocs(app);
   return app;
 }

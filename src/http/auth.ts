@@ -1,21 +1,21 @@
-import type { MiddlewareHandler } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
 import { AppError } from '../errors.ts';
 import type { Authenticate, Principal } from '../services/tokens/authenticate.ts';
 import type { AppEnv } from './env.ts';
 
-/** Every request below /api carries a token. */
+/** Every request below /api, and to /mcp, carries a token. */
 export function bearerAuth(authenticate: Authenticate): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    const token = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
-    if (!token) {
-      throw new AppError(
-        'unauthorized',
-        'Send a token in the header "Authorization: Bearer <token>".',
-      );
-    }
-    c.set('principal', await authenticate(token));
+    c.set('principal', await authenticate(bearerToken(c)));
     await next();
   };
+}
+
+/** @throws AppError `unauthorized` */
+export function bearerToken(c: Context<AppEnv>): string {
+  const token = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
+  if (token) return token;
+  throw new AppError('unauthorized', 'Send a token in the header "Authorization: Bearer <token>".');
 }
 
 export const requireOperator: MiddlewareHandler<AppEnv> = async (c, next) => {

@@ -21,6 +21,7 @@ export function rateLimit(options: {
   if (options.perMinute === 0) return (_c, next) => next();
   const limiter = createLimiter(options);
   return async (c, next) => {
+    if (c.env?.counted) return next();
     try {
       await limiter.consume(c.get('principal').tokenId);
     } catch (refused) {

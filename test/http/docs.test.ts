@@ -38,7 +38,7 @@ describe('/openapi.json', () => {
   });
 
   it('has every route of the service, and no other', () => {
-    const hidden = /^\/(docs|admin|openapi\.json)/;
+    const hidden = /^\/(docs|admin|openapi\.json|mcp)/;
     const routes = service.started
       .http!.app.routes.filter(({ method, path }) => method !== 'ALL' && !hidden.test(path))
       .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`);

@@ -36,6 +36,26 @@ describe.each(backends)('the rate limit on %s', (backend) => {
     }
   });
 
+  it('counts a call of a tool once, though it is two requests within', async () => {
+    const service = await startService(backend, { env: limited(2) });
+    try {
+      const token = await service.agentToken('builder');
+      const claim = () =>
+        service.call('POST', '/mcp', {
+          token,
+          headers: { Accept: 'application/json, text/event-stream' },
+          body: { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'claim' } },
+        });
+      for (const answer of [await claim(), await claim()]) {
+        expect(answer.status).toBe(200);
+        expect(answer.text).toContain('"claimed":false');
+      }
+      expect(await claim()).toMatchObject({ status: 429, body: { code: 'rate_limited' } });
+    } finally {
+      await service.stop();
+    }
+  });
+
   it('is off at 0', async () => {
     const service = await startService(backend, { worker: false, env: limited(0) });
     try {

@@ -66,12 +66,13 @@ const message = (text: string): Json => ({
 });
 
 /** Free-form tools take text, the others JSON. */
-function call({ tool, input }: ToolCall): Json {
+function call({ tool, namespace, input }: ToolCall): Json {
   const ids = {
     id: newCallId('item'),
     call_id: newCallId('call'),
     status: 'completed',
     name: tool,
+    ...(namespace && { namespace }),
   };
   return typeof input === 'string'
     ? { ...ids, type: 'custom_tool_call', input }

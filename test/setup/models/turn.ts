@@ -1,5 +1,7 @@
 export type ToolCall = {
   tool: string;
+  /** Of the Responses API: the group that the tool is in. */
+  namespace?: string;
   /** Arguments as an object; a string for the free-form tools of the Responses API. */
   input: Record<string, unknown> | string;
 };
