@@ -147,34 +147,29 @@ describe.each(backends)(
     });
 
     it.runIf(backend === 'postgres')(
-      'of a resume, its agent started: it is started again, and the first one cannot act',
+      'of a resume, its agent started: that one goes on, and no other is started',
       async () => {
-        const command = [process.execPath, AGENT, 'late'];
+        const command = [process.execPath, AGENT];
         await flow.policy({ spawner: { type: 'command', command } });
-        const { worktree } = flow.clone('started twice');
+        const { worktree } = flow.clone('started');
         const session = await flow.start({ worktree });
         const when = "NEW.kind = 'resume' AND NEW.finished_at IS NOT NULL";
         await killAt({ table: 'runs', event: 'UPDATE', when }, () => flow.expire(session.id));
-        const successor = (await flow.session(session.id)).attempts[1];
-        const inWorktree = (name: string) => {
-          const file = join(successor.worktree, name);
-          return existsSync(file) ? readFileSync(file, 'utf8') : '';
-        };
-        const token = await until('the first has begun', () => inWorktree('first.token'));
-        const first = Number(await until('it waits', () => inWorktree('first.pid')));
-        heir = await flow.worker('here', SHORT);
-        await until('another works', async () => {
-          return (await flow.session(successor.id)).status === 'running';
+        await flow.policy({});
+        const { id, worktree: restored } = (await flow.session(session.id)).attempts[1];
+        const pidFile = join(restored, 'agent.pid');
+        await until('it works', async () => {
+          return existsSync(pidFile) && (await flow.session(id)).status === 'running';
         });
-        const path = `/api/sessions/${successor.id}/heartbeat`;
-        expect((await flow.service.call('POST', path, { token })).status).toBe(401);
-        process.kill(first, 'SIGKILL');
-        writeFileSync(join(successor.worktree, 'finish'), '');
+        const pid = readFileSync(pidFile, 'utf8');
+        heir = await flow.worker('here', SHORT);
+        expect((await flow.finished('resume', id)).errors).toEqual([]);
+        expect(readFileSync(pidFile, 'utf8')).toBe(pid);
+        writeFileSync(join(restored, 'finish'), '');
         await until('the work is done', async () => {
-          return (await flow.session(successor.id)).status === 'completed';
+          return (await flow.session(id)).status === 'completed';
         });
         expect((await flow.session(session.id)).attempts).toHaveLength(2);
-        await flow.policy({});
       },
     );
 

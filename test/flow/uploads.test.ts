@@ -35,10 +35,6 @@ describe.each(backends)('a checkpoint sent as a bundle, on %s', { timeout: 90_00
       DEFIB_GIT_CREDENTIALS: JSON.stringify([{ host: `127.0.0.1:${port}`, password: 'geheim' }]),
       DEFIB_MAX_BUNDLE_MB: '1',
     });
-    await flow.policy({
-      checkpointRemote: 'origin',
-      spawner: { type: 'command', command: ['true'] },
-    });
   });
   afterAll(() => flow.stop());
 
@@ -46,6 +42,8 @@ describe.each(backends)('a checkpoint sent as a bundle, on %s', { timeout: 90_00
     const remotes = join(flow.root, 'work', 'remotes');
     await httpRemote(remotes, 'geheim', port);
     const baseUrl = `http://127.0.0.1:${port}/thin.git`;
+    const spawner = { type: 'command', command: ['true'] };
+    await flow.policy({ checkpointRemote: baseUrl, spawner });
     const { worktree, remote } = flow.clone('thin', () => baseUrl);
     userGit(remote, ['config', 'http.receivepack', 'true']);
     makeDirty(worktree);
