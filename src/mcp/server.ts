@@ -70,7 +70,8 @@ async function call<In, Out extends Record<string, unknown>>(
 ): Promise<CallToolResult> {
   const { onError, sessions } = context.caller;
   try {
-    const data = await tool.run(parse(tool.input, args), context);
+    // A service that is newer than this may answer with more than the listed schema allows.
+    const data = tool.output.parse(await tool.run(parse(tool.input, args), context));
     return { content: [{ type: 'text', text: tool.text(data) }], structuredContent: data };
   } catch (error) {
     const problem = toProblem(error, onError);
