@@ -39,6 +39,12 @@ export async function start(options: {
     const url = () => config.publicUrl ?? http?.url ?? `http://127.0.0.1:${config.port}`;
     workers = options.worker ? await openWorkers(deps, options.timings ?? TIMINGS, url) : undefined;
     http = options.web ? await startHttp(deps) : undefined;
+    if (options.worker && !options.web && !config.publicUrl) {
+      log.warn(
+        { url: url() },
+        'DEFIB_PUBLIC_URL is not set: agents that this worker starts look for the API on this machine',
+      );
+    }
     return { deps, http, stop: () => stop(deps, http, workers) };
   } catch (error) {
     // Workers hold connections, and closing the pools would wait for them.

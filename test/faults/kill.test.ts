@@ -127,28 +127,34 @@ describe.each(backends)('kill -9 on %s', (backend) => {
     expect((await runs()).map(({ status }) => status)).toEqual(answers.map(() => 'ok'));
   });
 
-  it('a run that kills every worker ends with an error, and the workers go on', async () => {
-    const deadly = await accept();
-    for (let died = 1; died <= 3; died += 1) {
-      const worker = await spawn('worker');
-      await until('it is claimed', async () => (await rowOf(deadly)).epoch === died);
-      await hold.holds();
-      worker.send('SIGKILL');
-      await worker.exited;
-      await hold.cancel();
-      await expireClaims();
-    }
-    const waiting = service.call('GET', `/api/runs/${deadly}`, { headers: { Prefer: 'wait=20' } });
-    await hold.release();
-    await startWorker();
-    expect((await waiting).body).toMatchObject({
-      status: 'error',
-      errors: [expect.stringMatching(/3 times.*logs/)],
-      steps: [],
-    });
-    expect((await beat()).body.status).toBe('ok');
-    expect(await runs()).toHaveLength(2);
-  });
+  it(
+    'a run that kills every worker ends with an error, and the workers go on',
+    { timeout: 90_000 },
+    async () => {
+      const deadly = await accept();
+      for (let died = 1; died <= 3; died += 1) {
+        const worker = await spawn('worker');
+        await until('it is claimed', async () => (await rowOf(deadly)).epoch === died);
+        await hold.holds();
+        worker.send('SIGKILL');
+        await worker.exited;
+        await hold.cancel();
+        await expireClaims();
+      }
+      const waiting = service.call('GET', `/api/runs/${deadly}`, {
+        headers: { Prefer: 'wait=20' },
+      });
+      await hold.release();
+      await startWorker();
+      expect((await waiting).body).toMatchObject({
+        status: 'error',
+        errors: [expect.stringMatching(/3 times.*logs/)],
+        steps: [],
+      });
+      expect((await beat()).body.status).toBe('ok');
+      expect(await runs()).toHaveLength(2);
+    },
+  );
 
   it('a worker that was frozen beyond its lease can neither finish nor give back the run', async () => {
     const frozen = await spawn('worker');

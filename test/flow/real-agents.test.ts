@@ -1,37 +1,31 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { agentsAreInstalled } from '../setup/agents/installed.ts';
 import { recipes, type Stage, startStage } from '../setup/agents/run.ts';
-import { defib } from '../setup/defib.ts';
+import { defib, type RunningDefib, startDefib } from '../setup/defib.ts';
 import { checkpointBranches, type Resumable, startResumable } from '../setup/resumable.ts';
 import { until } from '../setup/until.ts';
 
 // Two loaded cores start these programs slowly.
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 240_000;
 
-/** Beats once, runs the agent, and finishes: what a program that the spawner starts must do. */
-const ATTENDED = `
-echo "$$" >> "$1"; shift
-session="$DEFIB_URL/api/sessions/$DEFIB_SESSION_ID"
-post() {
-  curl --silent --show-error --fail --header "Authorization: Bearer $DEFIB_SESSION_TOKEN" \\
-    --header 'Content-Type: application/json' --data "$2" "$session/$1"
-}
-post heartbeat '{}' && "$@" && post finish '{"outcome": "completed"}'
-`;
+// The supervisor learns of a changed limit with its next beat, a third of the lease later, and saves
+// eleven seconds before the end.
+const LEASE_SECONDS = 24;
+const LIMIT_SECONDS = 20;
 
 describe.skipIf(!agentsAreInstalled()).each(recipes)('the real $agent', (recipe) => {
   let stage: Stage;
   let flow: Resumable;
+  let running: RunningDefib | undefined;
   beforeEach(async () => {
     stage = await startStage();
     flow = await startResumable('postgres');
   });
   afterEach(async () => {
+    running?.send('SIGKILL');
     await flow.stop();
     await stage.close();
   });
@@ -52,11 +46,8 @@ describe.skipIf(!agentsAreInstalled()).each(recipes)('the real $agent', (recipe)
       await flow.service.call('PUT', '/api/agents/builder', {
         body: {
           policy: {
-            leaseSeconds: 600,
-            spawner: {
-              type: 'command',
-              command: ['/bin/sh', '-c', ATTENDED, 'sh', stage.groups, ...agentCommand, '{prompt}'],
-            },
+            leaseSeconds: LEASE_SECONDS,
+            spawner: { type: 'command', command: [...agentCommand, '{prompt}'] },
           },
         },
       });
@@ -74,47 +65,47 @@ describe.skipIf(!agentsAreInstalled()).each(recipes)('the real $agent', (recipe)
         { calls: [recipe.writeFile('made.txt', 'made\n', worktree)] },
         { hold: forEver },
       );
-      const first = await flow.start({ worktree, objective: 'make two files' });
-      const [command = '', ...args] = [...agentCommand, 'Make two files.'];
-      const agent = spawn(command, args, {
-        cwd: worktree,
-        env: {
-          DEFIB_URL: flow.service.url,
-          DEFIB_SESSION_ID: first.id,
-          DEFIB_SESSION_TOKEN: first.token,
-        },
-        stdio: 'ignore',
-        detached: true,
-      });
-      try {
-        await until(
-          'its hook has saved what it thinks',
-          async () => {
-            const path = `/api/sessions/${first.id}/checkpoints`;
-            const { items } = (await flow.service.call('GET', path)).body;
-            return items.some(({ reasoning }: Saved) => reasoning?.decisions);
+      running = startDefib(
+        [
+          'run',
+          '--grace=1',
+          '--objective=make two files',
+          '--',
+          ...agentCommand,
+          'Make two files.',
+        ],
+        {
+          cwd: worktree,
+          env: {
+            DEFIB_URL: flow.service.url,
+            DEFIB_TOKEN: flow.agent,
+            DEFIB_AGENT: 'builder',
+            DEFIB_HOSTNAME: 'here',
+            HOME: stage.home,
           },
-          PATIENCE_MS / 3,
-        );
-        await until('the model is thinking', () => stage.model.requests.length === 3);
-        stage.model.say(
-          { calls: [recipe.shell('cat made.txt > ran.txt')] },
-          { text: 'Both files are there.' },
-        );
-        await flow.expire(first.id);
-        const second = await until('it goes on', () => stage.model.requests.at(3), PATIENCE_MS / 3);
+        },
+      );
+      await until(
+        'the model is thinking',
+        () => stage.model.requests.length === 3,
+        PATIENCE_MS / 3,
+      );
+      const [first] = (await flow.service.call('GET', '/api/sessions')).body.items;
+      stage.model.say(
+        { calls: [recipe.shell('cat made.txt > ran.txt')] },
+        { text: 'Both files are there.' },
+      );
+      await flow.endsIn(first.id, LIMIT_SECONDS);
+      expect(await running.exited).toMatchObject({ code: 124 });
+      letGo();
 
-        const prompt = second.input.map(({ text }) => text).join('\n');
-        expect(prompt).toContain('Continue: attempt 2');
-        expect(prompt).toContain('it reached its time limit');
-        expect(prompt).toContain('make two files');
-        expect(prompt).toContain('one is not enough');
-        if (recipe.todos) expect(prompt).toContain('write ran.txt');
-      } finally {
-        process.kill(-agent.pid!, 'SIGKILL');
-        letGo();
-        await once(agent, 'close');
-      }
+      const second = await until('it goes on', () => stage.model.requests.at(3), PATIENCE_MS / 3);
+      const prompt = second.input.map(({ text }) => text).join('\n');
+      expect(prompt).toContain('Continue: attempt 2');
+      expect(prompt).toContain('it reached its time limit');
+      expect(prompt).toContain('make two files');
+      expect(prompt).toContain('one is not enough');
+      if (recipe.todos) expect(prompt).toContain('write ran.txt');
 
       const last = await until(
         'the second attempt is done',
@@ -132,5 +123,3 @@ describe.skipIf(!agentsAreInstalled()).each(recipes)('the real $agent', (recipe)
     },
   );
 });
-
-type Saved = { reasoning: { decisions?: unknown } | null };

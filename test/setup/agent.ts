@@ -2,8 +2,9 @@
  * A coding agent as far as the service sees one. It is started with its session in the environment and
  * acts in its working directory, as its argument says:
  *
- *   work   beats, notes its pid in `agent.pid` and the prompt in `agent.md`, and goes on beating
- *          until a file `finish` is there; then it ends its session
+ *   work   beats, notes its pid in `agent.pid`, the prompt in `agent.md` and what it is told of where
+ *          it is in `agent.pwd`, and goes on beating until a file `finish` is there; then it ends its
+ *          session
  *   hang   notes its pid and never beats
  *   fickle keeps its token in `first.token` and its pid in `first.pid`, and ends at once; where that is there, it works
  *   late   the same, but instead of ending it waits and never beats
@@ -38,6 +39,7 @@ if ((mode === 'fickle' || mode === 'late') && !existsSync('first.token')) {
   process.exit(1);
 }
 writeFileSync('agent.md', readFileSync(DEFIB_PROMPT_FILE));
+writeFileSync('agent.pwd', process.env['PWD'] ?? '');
 writeFileSync('agent.pid', String(process.pid));
 if (mode === 'hang') await pause(60_000);
 while (!existsSync('finish')) {

@@ -24,6 +24,8 @@ export type Resumable = {
   claim(body?: object): Promise<Claimed>;
   /** Moves a session's deadline into the past. */
   expire(id: string): Promise<void>;
+  /** Moves it to so many seconds from now. */
+  endsIn(id: string, seconds: number): Promise<void>;
   session(id: string): Promise<Answer['body']>;
   checkpoints(id: string): Promise<Answer['body'][]>;
   runs(kind: string, sessionId?: string): Promise<Answer['body'][]>;
@@ -139,11 +141,12 @@ export async function startResumable(
         },
         PATIENCE_MS,
       ),
-    expire: async (id) => {
+    expire: (id) => flow.endsIn(id, -1),
+    endsIn: async (id, seconds) => {
       await flow
         .db()
         .updateTable('sessions')
-        .set({ deadline_at: new Date(Date.now() - 1000) })
+        .set({ deadline_at: new Date(Date.now() + seconds * 1000) })
         .where('id', '=', id)
         .execute();
     },

@@ -39,6 +39,8 @@ export function createCommandSpawner(deps: SpawnerDeps): Spawners['command'] {
           // As this worker names the host, and with what it saves in this worker's data folder.
           DEFIB_HOSTNAME: deps.config.hostname,
           DEFIB_STATE_DIR: join(deps.places.agents, 'state'),
+          // Where it starts. Agents go by it, and the worker's own is another place.
+          PWD: worktree,
           // Without a worktree, that of a repository around the data folder is not meant.
           GIT_CEILING_DIRECTORIES: deps.places.agents,
         }),

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DEFIB } from '../../../src/cli/frame/self.ts';
@@ -25,14 +25,12 @@ export type Stage = {
   /** Command and arguments of the agent; the prompt is to be added. */
   command(recipe: Recipe): string[];
   prepare(recipe: Recipe, worktree: string): Promise<void>;
-  /** A file for the ids of process groups, one a line, that end with the stage if not before. */
-  groups: string;
   close(): Promise<void>;
 };
 
 export async function startStage(): Promise<Stage> {
   const root = await mkdtemp(join(tmpdir(), 'defib-agent-'));
-  const [home, bin, groups] = [join(root, 'home'), join(root, 'bin'), join(root, 'groups')];
+  const [home, bin] = [join(root, 'home'), join(root, 'bin')];
   await Promise.all([mkdir(home), mkdir(bin)]);
   await writeFile(join(bin, 'defib'), DEFIB_COMMAND);
   await chmod(join(bin, 'defib'), 0o755);
@@ -50,24 +48,11 @@ export async function startStage(): Promise<Stage> {
     }),
     command: ({ command: [name = '', ...args] }) => [agentBin(name), ...args],
     prepare: (recipe, worktree) => recipe.prepare(place(worktree)),
-    groups,
     async close() {
       await model.close();
-      await endGroups(groups);
       await rm(root, { recursive: true, force: true, maxRetries: 10 });
     },
   };
-}
-
-async function endGroups(file: string): Promise<void> {
-  const text = await readFile(file, 'utf8').catch(() => '');
-  for (const group of text.split('\n').filter(Boolean)) {
-    try {
-      process.kill(-Number(group), 'SIGKILL');
-    } catch {
-      // It has ended.
-    }
-  }
 }
 
 /** The command as a user has it, run from the sources. */
