@@ -71,7 +71,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
     }),
   );
 
-  const callers = [
+  const guards = [
     bearerAuth(authenticate),
     rateLimit({
       perMinute: deps.config.rateLimitPerMinute,
@@ -80,7 +80,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
     }),
     limitBody(MAX_BODY_BYTES, { except: isUpload }),
   ] as const;
-  app.use('/api/*', ...callers);
+  app.use('/api/*', ...guards);
   app.route('/api', heartbeatRoutes(deps, options.pressure));
   app.route('/api', agentRoutes(deps));
   app.route('/api', repoRoutes(deps));
@@ -88,7 +88,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
   app.route('/api', runRoutes(deps));
   app.route('/api', sessionRoutes(deps));
   app.route('/api', checkpointRoutes(deps, options.pressure));
-  app.use('/mcp', refuseOtherSites(deps.config.publicUrl), ...callers);
+  app.use('/mcp', refuseOtherSites(deps.config.publicUrl), ...guards);
   app.route('/', mcpRoutes(app.fetch));
   addDocs(app);
   return app;

@@ -34,12 +34,11 @@ export function errorResult(problem: Problem): CallToolResult {
   return { isError: true, content: [{ type: 'text', text: lines.filter(Boolean).join('\n') }] };
 }
 
-/** @param onError is told of what did not come from the API, which stays there */
-export function toProblem(error: unknown, onError: (error: unknown) => void): Problem {
-  if (error instanceof DefibError) return error.problem;
-  onError(error);
-  return {
-    code: 'internal',
-    detail: 'Something went wrong in Defib itself. Its log has the cause.',
-  };
-}
+/** What did not come from the API is none of a model's business. */
+export const toProblem = (error: unknown): Problem =>
+  error instanceof DefibError ? error.problem : INTERNAL;
+
+const INTERNAL: Problem = {
+  code: 'internal',
+  detail: 'Something went wrong in Defib itself. Its log has the cause.',
+};

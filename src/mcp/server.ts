@@ -68,12 +68,16 @@ async function call<In, Out extends Record<string, unknown>>(
   args: unknown,
   context: Call,
 ): Promise<CallToolResult> {
+  const { signal } = context;
   const { onError, sessions } = context.caller;
   try {
-    const data = await tool.run(parse(tool.input, args), context);
+    // A service that is newer than this may answer with more than the listed schema allows.
+    const data = tool.output.parse(await tool.run(parse(tool.input, args), context));
     return { content: [{ type: 'text', text: tool.text(data) }], structuredContent: data };
   } catch (error) {
-    const problem = toProblem(error, onError);
+    // A call that was given up fails by that alone.
+    if (!(error instanceof DefibError) && !signal.aborted) onError(error);
+    const problem = toProblem(error);
     if (OVER.has(problem.code)) sessions.ended();
     return errorResult(problem);
   }

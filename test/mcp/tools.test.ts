@@ -2,6 +2,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { pickPort } from '../../src/db/embedded/port.ts';
 import { defib } from '../setup/defib.ts';
 import { connectHttp, connectStdio, type McpClient } from '../setup/mcp.ts';
 import { makeDirty, type Resumable, startResumable } from '../setup/resumable.ts';
@@ -403,7 +404,7 @@ describe('over stdio', () => {
   it('a service that is away is no reason to stop', async () => {
     const { call } = forTest(
       await connectStdio({
-        DEFIB_URL: 'http://127.0.0.1:9',
+        DEFIB_URL: `http://127.0.0.1:${await pickPort(undefined)}`,
         DEFIB_SESSION_ID: '01920000-0000-7000-8000-000000000000',
         DEFIB_SESSION_TOKEN: 'dfb_se_any',
       }),

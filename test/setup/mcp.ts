@@ -60,6 +60,8 @@ async function connect(
 ): Promise<McpClient> {
   const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode: era } });
   await client.connect(transport);
+  // It holds what tools answer to the schemas that were listed, once it has seen them.
+  await client.listTools();
   return {
     client,
     call: async (name, args = {}) => {
