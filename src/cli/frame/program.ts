@@ -6,6 +6,7 @@ import { report } from './errors.ts';
 const EXAMPLES = `
 Examples:
   defib up                                   start the service; Ctrl-C stops it
+  defib run -- claude -p "fix it"            run an agent as a session that survives
   defib agents set builder --repo acme/app   say what an agent works on
   defib token issue --agent builder          a token for it
   defib sessions --needs-attention           what a person must look at
