@@ -36,7 +36,7 @@ export function clientClass({ prepare, answerMs }: ClientOptions): new () => Cli
       try {
         return await this.#execute(text, values);
       } catch (error) {
-        if (isFatal(error)) void this.end().catch(() => undefined);
+        if (isFatal(error)) await this.#breakOff(error);
         throw error;
       } finally {
         clearTimeout(timer);
@@ -57,6 +57,19 @@ export function clientClass({ prepare, answerMs }: ClientOptions): new () => Cli
       }
     }
 
+    /**
+     * As if the socket had broken, and not by `end()`: that emits no error, and whoever listens for
+     * notifications here would wait for ever. Resolves when all who listen know.
+     */
+    async #breakOff(error: Error): Promise<void> {
+      const { stream } = this.connection;
+      if (stream.closed) return;
+      await new Promise<void>((resolve) => {
+        stream.once('close', resolve);
+        stream.destroy(error);
+      });
+    }
+
     #giveUp(): void {
       this.connection.stream.destroy(new Error(`${NO_ANSWER} within ${answerMs} ms`));
     }
@@ -67,7 +80,7 @@ export function clientClass({ prepare, answerMs }: ClientOptions): new () => Cli
 export const NO_ANSWER = 'the database did not answer';
 
 /** With its error the server ended the session, as when it shuts down. */
-function isFatal(error: unknown): boolean {
+function isFatal(error: unknown): error is DatabaseError {
   return error instanceof DatabaseError && error.severity === 'FATAL';
 }
 

@@ -98,6 +98,17 @@ describe.skipIf(!agentsAreInstalled()).each(recipes)('the real $agent', (recipe)
       }
 
       await untilEvent('it has stopped', ({ kind }) => kind === 'stop');
+      // Some agents do not wait for their hooks, so the last event need not come last.
+      for (const what of ['made.txt', 'echo ran']) {
+        await untilEvent(
+          `a call with ${what} was told`,
+          ({ mutating, input }) => mutating && JSON.stringify(input)?.includes(what) === true,
+        );
+      }
+      await until('the ends of two calls were told', () => {
+        events.push(...takeEvents(session));
+        return events.filter(({ kind, mutating }) => mutating && kind === 'tool-end').length >= 2;
+      });
       const mutating = events.filter((event) => event.mutating);
       const edit = mutating.filter(({ input }) => JSON.stringify(input)?.includes('made.txt'));
       const command = mutating.filter(({ input }) => JSON.stringify(input)?.includes('echo ran'));

@@ -101,6 +101,15 @@ test('a connection whose session the server ended is not used again', async () =
   expect(rows).toEqual([{ one: 1 }]);
 });
 
+test('whoever listens on a connection hears that the server ended its session', async () => {
+  const client = await pool.connect();
+  const heard = new Promise<Error>((resolve) => client.once('error', resolve));
+  const die = client.query('SELECT pg_terminate_backend(pg_backend_pid())', []);
+  await expect(die).rejects.toThrow('terminating connection');
+  expect((await heard).message).toContain('terminating connection');
+  client.release(true);
+});
+
 test('nothing is prepared where a pooler stands between', async () => {
   const pooled = open({ session: false });
   try {

@@ -75,9 +75,9 @@ describe('a resume goes on', { timeout: 120_000 }, () => {
       try {
         await loseInResume(flow, async () => {
           process.kill(Number.parseInt(readFileSync(pidFile, 'utf8'), 10), 'SIGKILL');
-          await until('the database is back', async () =>
-            flow.service.call('GET', '/readyz').then(({ status }) => status === 200),
-          );
+          const ready = () => flow.service.call('GET', '/readyz').then(({ status }) => status);
+          await until('the database is away', async () => (await ready()) !== 200);
+          await until('the database is back', async () => (await ready()) === 200);
         });
       } finally {
         await flow.stop();
