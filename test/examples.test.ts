@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { CronJob } from 'kubernetes-models/batch/v1';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { DEFIB } from '../src/cli/frame/self.ts';
 import { type Json, startService, type TestService } from './setup/service.ts';
 import { until } from './setup/until.ts';
 import { workflowErrors } from './setup/workflows.ts';
@@ -154,6 +155,15 @@ describe('GitHub Actions', () => {
       objective: 'say "hello"',
       repo: 'acme/app',
     });
+  });
+});
+
+describe('Claude Code', () => {
+  it('has the settings that defib init writes', async () => {
+    const written = await run(process.execPath, [DEFIB, 'init', 'claude-code', '--yes']);
+    expect(written, written.stderr).toMatchObject({ code: 0 });
+    const settings = await readFile(join(folder, '.claude/settings.json'), 'utf8');
+    expect(settings).toBe(await readFile(join(EXAMPLES, 'claude-code/settings.json'), 'utf8'));
   });
 });
 
