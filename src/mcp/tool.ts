@@ -31,6 +31,14 @@ export type Tool<In, Out extends Record<string, unknown>> = {
   text(data: Out): string;
 };
 
+/** Of a tool that adds something, once more with each call, and takes nothing away. */
+export const ADDS: ToolAnnotations = {
+  readOnlyHint: false,
+  destructiveHint: false,
+  idempotentHint: false,
+  openWorldHint: false,
+};
+
 /** @throws DefibError `invalid` when there is no session to work in */
 export function sessionOf({ caller: { sessions } }: Call, args: InSession): OpenSession {
   const session = sessions.find(args);

@@ -75,10 +75,6 @@ export async function listAgents(db: Db, { limit, cursor }: PageRequest): Promis
   return toPage(rows, limit);
 }
 
-export async function anyAgentExists(db: Db): Promise<boolean> {
-  return (await db.selectFrom('agents').select('id').limit(1).executeTakeFirst()) !== undefined;
-}
-
 export async function findAgentPolicy(db: Db, id: string): Promise<AgentPolicy | undefined> {
   const row = await db
     .selectFrom('agents')

@@ -49,15 +49,6 @@ async function* inChunks(parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
 
 export type StoredBundle = { id: string; bytes: number; prerequisites: string[] };
 
-export async function findBundle(db: Db, id: string): Promise<StoredBundle | undefined> {
-  const row = await db
-    .selectFrom('bundles')
-    .select(['id', 'bytes', 'prerequisites'])
-    .where('id', '=', id)
-    .executeTakeFirst();
-  return row;
-}
-
 /**
  * The smallest bundle that holds a checkpoint: its own, or that of a later one of the same session,
  * which builds on it.

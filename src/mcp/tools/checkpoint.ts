@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { unwrap } from '../../client/index.ts';
 import { type Reasoning, reasoningSchema } from '../../services/checkpoints/reasoning.ts';
 import { argumentsIn, type InSession } from '../sessions.ts';
-import { type Caller, sessionOf, type Tool } from '../tool.ts';
+import { ADDS, type Caller, sessionOf, type Tool } from '../tool.ts';
 
 /** What a model is told of each field; none may be without. */
 const FIELDS: Record<keyof Reasoning, string> = {
@@ -56,12 +56,7 @@ export const checkpoint = ({ sessions }: Caller): Tool<Args, Data> => ({
     turn: z.int().min(0).optional().describe('How many turns you have taken, if you count them.'),
   }),
   output,
-  annotations: {
-    readOnlyHint: false,
-    destructiveHint: false,
-    idempotentHint: false,
-    openWorldHint: false,
-  },
+  annotations: ADDS,
   async run({ trigger, turn, session, ...reasoning }, call) {
     const { id, token } = sessionOf(call, { session });
     const saved = await unwrap(

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { unwrap } from '../../client/index.ts';
-import { agentOf, type Caller, type Tool } from '../tool.ts';
+import { ADDS, agentOf, type Caller, type Tool } from '../tool.ts';
 import { inWords, open, opened } from './opened.ts';
 
 const input = z.strictObject({
@@ -26,12 +26,7 @@ export const claim = ({ place }: Caller): Tool<z.infer<typeof input>, Data> => (
     'Takes over the next session of this agent whose process died, if one waits: with the prompt to go on from and the folder that its files were restored to. Call it before start_session. Follow the continuation: verify the tool calls of unknown outcome first, and do not start over.',
   input,
   output,
-  annotations: {
-    readOnlyHint: false,
-    destructiveHint: false,
-    idempotentHint: false,
-    openWorldHint: false,
-  },
+  annotations: ADDS,
   async run(asked, call) {
     const { name: agentName, token: agentToken } = agentOf(call);
     call.caller.sessions.assertNoneOpen();

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { unwrap } from '../../client/index.ts';
-import { agentOf, type Caller, type Tool } from '../tool.ts';
+import { ADDS, agentOf, type Caller, type Tool } from '../tool.ts';
 import { inWords, open, opened } from './opened.ts';
 
 /** A model is silent while it thinks and while its tools run, which takes longer than a lease of programs. */
@@ -42,12 +42,7 @@ export const startSession = ({ place }: Caller): Tool<z.infer<typeof input>, Dat
     'Starts a session: one attempt at a piece of work, which is then watched and, if you are cut off, resumed. Call it once before you begin, after claim has told that nothing waits. Refused with issue_claimed when another agent works on that issue.',
   input,
   output,
-  annotations: {
-    readOnlyHint: false,
-    destructiveHint: false,
-    idempotentHint: false,
-    openWorldHint: false,
-  },
+  annotations: ADDS,
   async run(asked, call) {
     const { name: agentName, token: agentToken } = agentOf(call);
     call.caller.sessions.assertNoneOpen();

@@ -4,7 +4,7 @@ import { AppError } from '../../errors.ts';
 import { baseRemote } from '../git/base-remote.ts';
 import type { Capture } from '../git/capture-types.ts';
 import { capture } from '../git/capture.ts';
-import { readCheckpoint } from '../git/checkpoint.ts';
+import { type Checkpoint, readCheckpoint } from '../git/checkpoint.ts';
 import { checkpointRef } from '../git/names.ts';
 import { moveCheckpointRef } from '../git/publish.ts';
 import { readTip, type Tip } from '../git/tip.ts';
@@ -14,6 +14,8 @@ import { privateDirOf } from './places.ts';
 
 export type WorktreeCapture = {
   capture: Capture;
+  /** The commit, read back; null when it cannot be. */
+  checkpoint: Checkpoint | null;
   privateDir: string;
   ref: string;
   tip: Tip;
@@ -54,10 +56,10 @@ export async function captureWorktree(
     now: new Date(),
     signal,
   });
-  const made = await readCheckpoint(captured.commit, { gitDir: privateDir, signal });
+  const checkpoint = await readCheckpoint(captured.commit, { gitDir: privateDir, signal });
   const holdsEarlier =
-    recorded === null || captured.commit === recorded || made?.previous === tip.previous;
-  return { capture: captured, privateDir, ref, tip, holdsEarlier };
+    recorded === null || captured.commit === recorded || checkpoint?.previous === tip.previous;
+  return { capture: captured, checkpoint, privateDir, ref, tip, holdsEarlier };
 }
 
 /** Whether the branch was where our last checkpoint left it, or nowhere. */

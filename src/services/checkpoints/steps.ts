@@ -10,7 +10,6 @@ import { findAgentPolicy } from '../../db/queries/agents.ts';
 import { findSession } from '../../db/queries/sessions.ts';
 import { AppError } from '../../errors.ts';
 import { remoteHaves } from '../git/bundle.ts';
-import { readCheckpoint } from '../git/checkpoint.ts';
 import { newId } from '../ids.ts';
 import { plural } from '../plural.ts';
 import {
@@ -178,8 +177,7 @@ async function workOf(pass: CheckpointPass, signal: AbortSignal): Promise<Captur
   if (run.input.capture === false)
     return (await findLastWork(deps.db, loadedSession(pass).id)) ?? null;
   if (!taken) return null;
-  const { privateDir: gitDir, capture } = taken;
-  const checkpoint = await readCheckpoint(capture.commit, { gitDir, signal });
+  const { privateDir: gitDir, capture, checkpoint } = taken;
   if (!checkpoint) throw new AppError('internal', 'The checkpoint just made cannot be read.');
   const baseUrl = (await baseRemoteOf(deps, capture))?.url ?? null;
   return await describeWork(checkpoint, { gitDir, local: moved, baseUrl, signal });

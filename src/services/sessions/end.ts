@@ -5,8 +5,8 @@ import { insertSessionRuns } from '../../db/queries/session-runs.ts';
 import { endSession, findSession } from '../../db/queries/sessions.ts';
 import type { Session } from '../../db/schema.ts';
 import { redactSaid } from '../checkpoints/redact.ts';
-import { newId } from '../ids.ts';
 import { refusal } from './refusal.ts';
+import { sessionRun } from './run.ts';
 import type { SessionSettings } from './settings.ts';
 
 export type Outcome = 'completed' | 'failed' | 'cancelled';
@@ -64,11 +64,7 @@ export async function interruptSession(
     });
     if (!session) return undefined;
     if (session.worktree === null) return { session, runs: [] };
-    const run = { id: newId(), sessionId: id, kind: 'checkpoint' as const, input: {} };
-    return {
-      session,
-      runs: await insertSessionRuns(trx, [{ ...run, idempotencyKey: null, requestHash: null }]),
-    };
+    return { session, runs: await insertSessionRuns(trx, [sessionRun('checkpoint', id)]) };
   });
   if (interrupted) return interrupted;
   throw await refusal(db, id);

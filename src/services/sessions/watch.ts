@@ -2,7 +2,7 @@ import type { Db } from '../../db/connect.ts';
 import type { Dispatch } from '../../db/queries/run-claims.ts';
 import { schedulePrune, takeDuePrunes } from '../../db/queries/session-prune.ts';
 import { takeSpawnDue } from '../../db/queries/session-resume.ts';
-import { insertSessionRuns, type NewSessionRun } from '../../db/queries/session-runs.ts';
+import { insertSessionRuns } from '../../db/queries/session-runs.ts';
 import {
   endDueSessions,
   flagSpent,
@@ -12,6 +12,7 @@ import {
 import type { Session } from '../../db/schema.ts';
 import type { Log } from '../../log.ts';
 import { newId } from '../ids.ts';
+import { sessionRun } from './run.ts';
 import type { SessionSettings } from './settings.ts';
 
 export type WatchReport = {
@@ -52,10 +53,10 @@ export async function watchSessions(options: {
       await schedulePrune(trx, { rootId, succeeded: false, retentionDays });
     }
     const runs = await insertSessionRuns(trx, [
-      ...successors.map(({ id }) => run('resume', id)),
-      ...unsaved(ended, successors).map(({ id }) => run('checkpoint', id)),
-      ...late.again.map((id) => run('resume', id)),
-      ...prunes.map((id) => run('prune', id)),
+      ...successors.map(({ id }) => sessionRun('resume', id)),
+      ...unsaved(ended, successors).map(({ id }) => sessionRun('checkpoint', id)),
+      ...late.again.map((id) => sessionRun('resume', id)),
+      ...prunes.map((id) => sessionRun('prune', id)),
     ]);
     return { ended, successors, spent, late, runs };
   });
@@ -72,10 +73,6 @@ export async function watchSessions(options: {
 function unsaved(ended: Session[], successors: Successor[]): Session[] {
   const resumed = new Set(successors.map(({ resumedFrom }) => resumedFrom));
   return ended.filter(({ id, worktree }) => worktree !== null && !resumed.has(id));
-}
-
-function run(kind: NewSessionRun['kind'], sessionId: string): NewSessionRun {
-  return { id: newId(), sessionId, kind, input: {}, idempotencyKey: null, requestHash: null };
 }
 
 type Found = {
