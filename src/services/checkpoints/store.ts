@@ -66,16 +66,24 @@ export async function storeBundle(
   });
 }
 
+/** Writes a stored bundle to a file in the folder. Returns its path. */
+export async function writeBundle(
+  deps: CheckpointDeps,
+  id: string,
+  { folder, signal }: { folder: string; signal: AbortSignal },
+): Promise<string> {
+  const file = join(folder, 'stored.bundle');
+  await pipeline(Readable.from(readBundle(deps.db, id)), createWriteStream(file), { signal });
+  return file;
+}
+
 /** Writes a stored bundle to a file, and finds what it builds on. */
 export async function loadBundle(
   deps: CheckpointDeps,
   stored: StoredBundle,
   options: { session: Session; folder: string; baseUrl: string | null; signal: AbortSignal },
 ): Promise<{ bundle: string; base?: string }> {
-  const bundle = join(options.folder, 'checkpoint.bundle');
-  await pipeline(Readable.from(readBundle(deps.db, stored.id)), createWriteStream(bundle), {
-    signal: options.signal,
-  });
+  const bundle = await writeBundle(deps, stored.id, options);
   if (stored.prerequisites.length === 0 || options.baseUrl === null) return { bundle };
   const base = await fetchBase({
     folder: deps.places.mirrors,

@@ -1,20 +1,14 @@
-import { createWriteStream } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { readBundle, setPrerequisites } from '../../db/queries/bundles.ts';
+import { setPrerequisites } from '../../db/queries/bundles.ts';
 import type { BundleUpload, Session } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
 import { readBundleHeader } from '../git/bundle-header.ts';
 import type { Checkpoint } from '../git/checkpoint.ts';
-import { git } from '../git/git.ts';
 import { fetchBase } from '../git/mirror.ts';
 import { checkpointRef } from '../git/names.ts';
-import { unpackBundle } from '../git/unpack-bundle.ts';
 import { verifyBundle } from '../git/verify-bundle.ts';
 import { remoteFor } from './access.ts';
 import type { CheckpointDeps } from './deps.ts';
+import { writeBundle } from './store.ts';
 
 /** A pack of text unpacks to several times its size; more than this is not meant well. */
 const UNPACK_FACTOR = 20;
@@ -40,13 +34,11 @@ export async function verifyUploaded(
   options: { folder: string; signal: AbortSignal },
 ): Promise<Uploaded> {
   const { folder, signal } = options;
-  const file = join(folder, 'upload.bundle');
-  const chunks = Readable.from(readBundle(deps.db, upload.bundleId));
-  await pipeline(chunks, createWriteStream(file), { signal });
-  const { prerequisites, objectFormat } = await readBundleHeader(file);
+  const file = await writeBundle(deps, upload.bundleId, options);
+  const { prerequisites } = await readBundleHeader(file);
   const base = await baseOf(deps, session, upload, prerequisites, signal);
   const ref = checkpointRef(session.agent_name, session.id);
-  const { checkpoint } = await verifyBundle({
+  const { checkpoint, gitDir } = await verifyBundle({
     file,
     ref,
     commit: upload.commit,
@@ -54,18 +46,9 @@ export async function verifyUploaded(
     maxUnpackedBytes: deps.maxBundleBytes * UNPACK_FACTOR,
     ...(base !== undefined && { base: { path: base, roots: [deps.places.mirrors] } }),
     scratch: folder,
+    keep: true,
     signal,
   });
-  const gitDir = join(folder, 'upload.git');
-  await git(['init', '-q', '--bare', '--template=', `--object-format=${objectFormat}`, gitDir], {
-    cwd: folder,
-    signal,
-  });
-  await mkdir(join(gitDir, 'objects', 'info'), { recursive: true });
-  if (base !== undefined) {
-    await writeFile(join(gitDir, 'objects', 'info', 'alternates'), `${join(base, 'objects')}\n`);
-  }
-  await unpackBundle(file, { maxBytes: deps.maxBundleBytes, strict: false }, { gitDir, signal });
   await setPrerequisites(deps.db, upload.bundleId, prerequisites);
   return { checkpoint, gitDir, ref, prerequisites };
 }

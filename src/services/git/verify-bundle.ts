@@ -22,8 +22,10 @@ export type VerifyOptions = {
   maxUnpackedBytes: number;
   /** A repository with the commits that the bundle may build on, and the roots it must lie under. */
   base?: { path: string; roots: readonly string[] };
-  /** An existing folder for the quarantine, which is removed again. */
+  /** An existing folder for the quarantine. */
   scratch: string;
+  /** Leave the quarantine of a good bundle, for whoever goes on with what is in it. Default: removed. */
+  keep?: boolean;
   signal?: AbortSignal;
 };
 
@@ -32,6 +34,8 @@ export type VerifiedBundle = {
   prerequisites: string[];
   bytes: number;
   unpackedBytes: number;
+  /** The quarantine: a bare repository with the bundle's objects, which borrows those of the base. */
+  gitDir: string;
 };
 
 /**
@@ -47,6 +51,7 @@ export async function verifyBundle(options: VerifyOptions): Promise<VerifiedBund
   const header = await readBundleHeader(options.file);
   requireAnnounced(header, options);
   const folder = await mkdtemp(join(options.scratch, 'quarantine-'));
+  let kept = false;
   try {
     const repo = await makeQuarantine(folder, header, options);
     await git(['bundle', 'verify', '--quiet', options.file], { ...repo, okCodes: [1, 128] }).then(
@@ -57,9 +62,11 @@ export async function verifyBundle(options: VerifyOptions): Promise<VerifiedBund
     await unpackBundle(options.file, { maxBytes: options.maxBytes, strict: true }, repo);
     const unpackedBytes = await requireUnpackedSize(options.maxUnpackedBytes, repo);
     const checkpoint = await checkpointIn(options.commit, header.prerequisites, repo);
-    return { checkpoint, prerequisites: header.prerequisites, bytes: size, unpackedBytes };
+    kept = options.keep ?? false;
+    const { prerequisites } = header;
+    return { checkpoint, prerequisites, bytes: size, unpackedBytes, gitDir: folder };
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    if (!kept) await rm(folder, { recursive: true, force: true });
   }
 }
 
