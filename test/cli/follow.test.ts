@@ -67,7 +67,7 @@ async function followed(agentName: string, last = 10) {
   };
 }
 
-describe('follow', { timeout: 120_000 }, () => {
+describe('follow', () => {
   it('gives every run of a burst that is longer than a page, once, the oldest first', async () => {
     const log = await followed('burst');
     const first = await addEnded('burst', 1);

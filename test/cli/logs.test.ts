@@ -35,7 +35,7 @@ const follow = (...args: string[]): RunningDefib => {
 };
 
 /** A process starts, and a run ends, a while later on a busy machine. */
-const soon = <T>(what: string, condition: () => Promise<T> | T) => until(what, condition, 60_000);
+const soon = <T>(what: string, condition: () => Promise<T> | T) => until(what, condition);
 
 /** Ids of the runs that were printed, in order. */
 const printed = (one: RunningDefib): string[] =>

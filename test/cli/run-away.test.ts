@@ -7,7 +7,13 @@ import { put, userGit } from '../services/git/helpers.ts';
 import { DEFIB, defib } from '../setup/defib.ts';
 import { type Proxy, startProxy } from '../setup/proxy.ts';
 import { checkpointBranches } from '../setup/resumable.ts';
-import { listed, startSupervised, type Supervised, waitFor } from '../setup/supervised.ts';
+import {
+  hookEvent,
+  listed,
+  startSupervised,
+  type Supervised,
+  waitFor,
+} from '../setup/supervised.ts';
 import { until } from '../setup/until.ts';
 
 let flow: Supervised;
@@ -21,8 +27,18 @@ beforeEach(async () => {
 });
 afterEach(() => proxy.close());
 
-const PATIENCE = { timeout: 120_000 };
 const OFTEN = ['--checkpoint-every', '1'];
+/** Saves when a turn is over, and not in the middle of one. */
+const ON_TURNS = ['--checkpoint-every', '600'];
+
+/** Shell: one turn of an agent, which then waits for the test. */
+const turn = (n: number, name: string): string =>
+  `echo ${n} > ${n}.txt; echo '{"done": ["${n}"]}' > $DEFIB_SESSION_DIR/reasoning.json; ` +
+  `${hookEvent('turn')}; ${waitFor(`${flow.root}/${name}.${n}`)}`;
+
+/** How many entries the service has not acknowledged. */
+const waitingOf = (id: string): number =>
+  listed(join(flow.kept, id, 'outbox')).filter((name) => name.endsWith('.json')).length;
 
 describe('a service that is away', () => {
   it('at the start: nothing is run, and it is said why', async () => {
@@ -34,26 +50,24 @@ describe('a service that is away', () => {
     expect(stderr).toContain('unreachable');
   });
 
-  it('in the middle: kept on disk, and sent later in order', PATIENCE, async () => {
+  it('in the middle: kept on disk, and sent later in order', async () => {
     const { worktree } = flow.clone('middle');
-    const dir = '$DEFIB_SESSION_DIR/reasoning.json';
-    const step = (n: number) =>
-      `echo ${n} > ${n}.txt; echo '{"done": ["${n}"]}' > ${dir}; ${waitFor(`${flow.root}/middle.${n}`)}`;
     const one = flow.run({
       cwd: worktree,
-      options: OFTEN,
+      options: ON_TURNS,
       env: { DEFIB_URL: proxy.url },
-      script: [1, 2, 3].map(step).join('; '),
+      script: [1, 2, 3].map((n) => turn(n, 'middle')).join('; '),
     });
     const id = await flow.idOf(one);
-    const outbox = join(flow.kept, id, 'outbox');
-    const waiting = () => listed(outbox).filter((name) => name.endsWith('.json')).length;
+    const waiting = () => waitingOf(id);
     await until('it was saved', async () => (await flow.checkpoints(id)).length === 1);
+    // The service has its row before the supervisor has its answer.
+    await until('that was acknowledged', () => waiting() === 0);
     proxy.cut();
     put(flow.root, 'middle.1', '');
-    await until('one waits', () => waiting() === 1, 60_000);
+    await until('one waits', () => waiting() === 1);
     put(flow.root, 'middle.2', '');
-    await until('two wait', () => waiting() === 2, 60_000);
+    await until('two wait', () => waiting() === 2);
     expect(one.stderr().match(/kept on disk/g)).toHaveLength(1);
     proxy.mend();
     await until('all was sent', async () => (await flow.checkpoints(id)).length === 3);
@@ -64,7 +78,32 @@ describe('a service that is away', () => {
     expect(all.map(({ filesChanged }) => filesChanged)).toEqual([1, 2, 3]);
   });
 
-  it('at the end: left on disk, until defib sync', PATIENCE, async () => {
+  it('before it has answered: sent again, and one checkpoint all the same', async () => {
+    const { worktree } = flow.clone('answer');
+    const one = flow.run({
+      cwd: worktree,
+      options: ON_TURNS,
+      env: { DEFIB_URL: proxy.url },
+      script: `${waitFor(`${flow.root}/answer.0`)}; ${[1, 2].map((n) => turn(n, 'answer')).join('; ')}`,
+    });
+    const id = await flow.idOf(one);
+    await until('it is running', async () => (await flow.session(id)).status === 'running');
+    proxy.mute();
+    put(flow.root, 'answer.0', '');
+    await until('it was saved', async () => (await flow.checkpoints(id)).length === 1);
+    expect(waitingOf(id)).toBe(1);
+    proxy.cut();
+    put(flow.root, 'answer.1', '');
+    await until('both wait', () => waitingOf(id) === 2);
+    proxy.mend();
+    await until('all was sent', () => waitingOf(id) === 0);
+    put(flow.root, 'answer.2', '');
+    expect(await one.exited).toMatchObject({ code: 0 });
+    const all = await flow.checkpoints(id);
+    expect(all.map(({ reasoning }) => reasoning.done)).toEqual([['1'], ['2']]);
+  });
+
+  it('at the end: left on disk, until defib sync', async () => {
     const { worktree } = flow.clone('end');
     const one = flow.run({
       cwd: worktree,
@@ -98,29 +137,22 @@ describe('a service that is away', () => {
 });
 
 describe('what cannot be sent as it is', () => {
-  it(
-    'is sent with all its history where the service cannot reach the remote',
-    PATIENCE,
-    async () => {
-      const { worktree } = flow.clone(
-        'elsewhere',
-        () => 'https://git.example.invalid/acme/app.git',
-      );
-      const one = flow.run({
-        cwd: worktree,
-        options: ['--no-resume'],
-        script: 'echo x > x.txt; exit 1',
-      });
-      const id = await flow.idOf(one);
-      expect(await one.exited).toMatchObject({ code: 1 });
-      expect(await flow.checkpoints(id)).toMatchObject([
-        { filesChanged: 1, baseUrl: null, durability: 'stored' },
-      ]);
-      expect(one.stderr()).not.toContain('only on this machine');
-    },
-  );
+  it('is sent with all its history where the service cannot reach the remote', async () => {
+    const { worktree } = flow.clone('elsewhere', () => 'https://git.example.invalid/acme/app.git');
+    const one = flow.run({
+      cwd: worktree,
+      options: ['--no-resume'],
+      script: 'echo x > x.txt; exit 1',
+    });
+    const id = await flow.idOf(one);
+    expect(await one.exited).toMatchObject({ code: 1 });
+    expect(await flow.checkpoints(id)).toMatchObject([
+      { filesChanged: 1, baseUrl: null, durability: 'stored' },
+    ]);
+    expect(one.stderr()).not.toContain('only on this machine');
+  });
 
-  it('keeps the reasoning where the files are too large, and says so', PATIENCE, async () => {
+  it('keeps the reasoning where the files are too large, and says so', async () => {
     const { worktree } = flow.clone('large', () => 'https://git.example.invalid/acme/app.git');
     put(worktree, 'large.bin', randomBytes(2 * 1024 * 1024));
     const said = `echo '{"nextStep": "go on"}' > $DEFIB_SESSION_DIR/reasoning.json`;
@@ -143,7 +175,7 @@ describe('what cannot be sent as it is', () => {
     );
   });
 
-  it('leaves the agent in peace when the disk is full', PATIENCE, async () => {
+  it('leaves the agent in peace when the disk is full', async () => {
     const { worktree } = flow.clone('full');
     put(worktree, 'big.bin', randomBytes(256 * 1024));
     // No process may write a file of more than 64 KiB: objects and bundles fail as on a full disk.

@@ -12,8 +12,6 @@ beforeAll(async () => {
 });
 afterAll(() => flow.stop());
 
-const PATIENCE = { timeout: 120_000 };
-
 /** The second attempt: finds the work and the prompt, and finishes. */
 const GO_ON = `
   set -e
@@ -34,16 +32,12 @@ const goOnByCommand = () =>
 
 /** Waits until the work is done by a later attempt, and everything of it is cleaned up. */
 async function isFinished(id: string, worktree: string): Promise<void> {
-  const chain = await until(
-    'the second attempt has completed',
-    async () => {
-      const { attempts } = await flow.session(id);
-      return attempts[1]?.status === 'completed' && attempts;
-    },
-    60_000,
-  );
+  const chain = await until('the second attempt has completed', async () => {
+    const { attempts } = await flow.session(id);
+    return attempts[1]?.status === 'completed' && attempts;
+  });
   expect(chain).toHaveLength(2);
-  await until('its branches are pruned', () => checkpointBranches(worktree).length === 0, 60_000);
+  await until('its branches are pruned', () => checkpointBranches(worktree).length === 0);
   expect(checkpointBranches(chain[1].worktree)).toEqual([]);
 }
 
@@ -52,7 +46,7 @@ const resultIn = (remote: string): string => gitLine(remote, 'show', 'result:wor
 const START = 'echo half > work.txt; git add work.txt';
 
 describe('work under a supervisor', () => {
-  it('goes on after its time limit, under a supervisor again', PATIENCE, async () => {
+  it('goes on after its time limit, under a supervisor again', async () => {
     const { worktree, remote } = flow.clone('limit');
     await goOnByCommand();
     const one = flow.run({
@@ -66,7 +60,7 @@ describe('work under a supervisor', () => {
     expect(resultIn(remote)).toBe(RESULT);
   });
 
-  it('goes on after its supervisor was killed: a worker saves what it left', PATIENCE, async () => {
+  it('goes on after its supervisor was killed: a worker saves what it left', async () => {
     const { worktree, remote } = flow.clone('killed');
     await goOnByCommand();
     const one = flow.run({
@@ -88,7 +82,7 @@ describe('work under a supervisor', () => {
     put(worktree, 'go', '');
   });
 
-  it('goes on from what was sent, where supervisor and worktree are gone', PATIENCE, async () => {
+  it('goes on from what was sent, where supervisor and worktree are gone', async () => {
     const { worktree, remote } = flow.clone('gone');
     await goOnByCommand();
     const one = flow.run({
@@ -105,25 +99,20 @@ describe('work under a supervisor', () => {
     await until(
       'the second attempt has completed',
       async () => (await flow.session(id)).attempts[1]?.status === 'completed',
-      60_000,
     );
     expect(resultIn(remote)).toBe(RESULT);
   });
 
-  it('is not begun where its command cannot be run, which is told', PATIENCE, async () => {
+  it('is not begun where its command cannot be run, which is told', async () => {
     const { worktree } = flow.clone('missing');
     await flow.policy({ spawner: { type: 'command', command: ['no-such-agent-here'] } });
     const one = flow.run({ cwd: worktree, script: 'exit 1' });
     const id = await flow.idOf(one);
     await one.exited;
-    const heir = await until(
-      'it was given up',
-      async () => {
-        const { attempts } = await flow.session(id);
-        return attempts[1]?.needsAttention && attempts[1];
-      },
-      60_000,
-    );
+    const heir = await until('it was given up', async () => {
+      const { attempts } = await flow.session(id);
+      return attempts[1]?.needsAttention && attempts[1];
+    });
     expect(heir).toMatchObject({ status: 'failed', endReason: 'spawn_failed' });
     const row = await flow
       .db()

@@ -12,25 +12,27 @@ beforeAll(async () => {
 });
 afterAll(() => flow.stop());
 
-const PATIENCE = { timeout: 90_000 };
 /** A shell that ignores SIGTERM for ever. */
 const stubborn = (pidFile: string): string =>
   `sh -c 'trap "" TERM; echo $$ > ${pidFile}; while :; do sleep 0.1; done'`;
 
 describe('an agent that is stopped', () => {
-  it('at its time limit: saved first, then ended with all that it started', PATIENCE, async () => {
+  it('at its time limit: saved first, then ended with all that it started', async () => {
     const { worktree } = flow.clone('limit');
+    await flow.policy({ leaseSeconds: 9 });
     const pids = ['child', 'grandchild', 'daemon'].map((name) => join(flow.root, `limit.${name}`));
     const [child = '', grandchild = '', daemon = ''] = pids;
     const one = flow.run({
       cwd: worktree,
-      options: ['--timeout', '16'],
+      options: ['--timeout', '600'],
       script:
         `echo dirty > a.txt; ${stubborn(grandchild)} & setsid ${stubborn(daemon)} & ` +
         `trap "echo term > term.txt" TERM; echo $$ > ${child}; while :; do sleep 0.1; done`,
     });
     const id = await flow.idOf(one);
     const started = await Promise.all(pids.map(pidIn));
+    // A little more than what stopping and saving may take: told with the next heartbeat.
+    await flow.endsIn(id, 18);
     expect(await one.exited).toMatchObject({ code: 124 });
     expect(started.filter(lives)).toEqual([]);
     expect(await flow.session(id)).toMatchObject({
@@ -47,9 +49,10 @@ describe('an agent that is stopped', () => {
     const { worktree: restored } = heir.session;
     expect(readFileSync(join(restored, 'term.txt'), 'utf8')).toBe('term\n');
     await heir.post('finish', { outcome: 'completed' });
+    await flow.policy({});
   });
 
-  it('by SIGTERM to its supervisor: saved, and handed on', PATIENCE, async () => {
+  it('by SIGTERM to its supervisor: saved, and handed on', async () => {
     const { worktree } = flow.clone('sigterm');
     const pid = join(flow.root, 'sigterm.pid');
     const one = flow.run({
@@ -71,7 +74,7 @@ describe('an agent that is stopped', () => {
     await heir.post('finish', { outcome: 'completed' });
   });
 
-  it('by a directive of the service', PATIENCE, async () => {
+  it('by a directive of the service', async () => {
     const { worktree } = flow.clone('directive');
     await flow.policy({ leaseSeconds: 5 });
     const one = flow.run({ cwd: worktree, script: 'echo dirty > a.txt; exec sleep 600' });
@@ -91,7 +94,7 @@ describe('an agent that is stopped', () => {
     expect(await flow.checkpoints(id)).toMatchObject([{ trigger: 'directive', filesChanged: 1 }]);
   });
 
-  it('once it wakes after others took over: a zombie is refused', PATIENCE, async () => {
+  it('once it wakes after others took over: a zombie is refused', async () => {
     const { worktree } = flow.clone('zombie');
     await flow.policy({ leaseSeconds: 5 });
     const pid = join(flow.root, 'zombie.pid');
@@ -124,7 +127,7 @@ describe('an agent that is stopped', () => {
     await flow.policy({});
   });
 
-  it('at once, when somebody asks a second time', PATIENCE, async () => {
+  it('at once, when somebody asks a second time', async () => {
     const { worktree } = flow.clone('twice');
     const pid = join(flow.root, 'twice.pid');
     const one = flow.run({
@@ -142,7 +145,7 @@ describe('an agent that is stopped', () => {
 });
 
 describe('two supervisors', () => {
-  it('on one worktree save each for itself', PATIENCE, async () => {
+  it('on one worktree save each for itself', async () => {
     const { worktree } = flow.clone('shared');
     const script = (name: string) => `echo ${name} > ${name}.txt; ${waitFor(`${worktree}/go`)}`;
     const options = ['--checkpoint-every', '1', '--no-resume'];
@@ -167,7 +170,7 @@ describe('two supervisors', () => {
     }
   });
 
-  it('of one session: the second is refused', PATIENCE, async () => {
+  it('of one session: the second is refused', async () => {
     const { worktree } = flow.clone('same');
     const session = await flow.start({ worktree });
     const options = ['--session', session.id];

@@ -102,7 +102,7 @@ describe.each(backends)('SIGTERM on %s', (backend) => {
     await expectNothingLost(service.call, outcomes);
   }
 
-  it('under load, API and workers in one process', { timeout: 60_000 }, async () => {
+  it('under load, API and workers in one process', async () => {
     const main = await spawn('main', env);
     const load = startLoad(operator(main), token);
     await load.answered(100);
@@ -112,7 +112,7 @@ describe.each(backends)('SIGTERM on %s', (backend) => {
     expect(tally(outcomes)['200']).toBeGreaterThanOrEqual(100);
   });
 
-  it('under load, API and workers apart', { timeout: 60_000 }, async () => {
+  it('under load, API and workers apart', async () => {
     const [web, first, second] = await Promise.all([
       spawn('web', env),
       spawn('worker', env),
@@ -129,7 +129,7 @@ describe.each(backends)('SIGTERM on %s', (backend) => {
     expect(tally(outcomes)['202']).toBeUndefined();
   });
 
-  it('with a run that takes too long: it is given back at once', { timeout: 60_000 }, async () => {
+  it('with a run that takes too long: it is given back at once', async () => {
     const main = await spawn('main', { ...env, DEFIB_DRAIN_SECONDS: '2' });
     const hold = await holdRuns(service.database.url);
     onTestFinished(hold.release);
@@ -165,7 +165,7 @@ describe.each(backends)('SIGTERM on %s', (backend) => {
   });
 });
 
-it('SIGTERM under load stops the embedded PostgreSQL cleanly', { timeout: 90_000 }, async () => {
+it('SIGTERM under load stops the embedded PostgreSQL cleanly', async () => {
   const dataDir = await newDataDir();
   const { DATABASE_URL: _none, ...env } = serviceEnv('postgres', '');
   env['DEFIB_DATA_DIR'] = dataDir;

@@ -62,52 +62,47 @@ describe.each(backends)('kill -9 on %s', (backend) => {
     sql`UPDATE runs SET claim_expires_at = now() - interval '1 s'
     WHERE claim_expires_at IS NOT NULL`.execute(db());
 
-  it(
-    "another worker finishes a killed one's run in time, and its late result counts for nothing",
-    { timeout: 90_000 },
-    async () => {
-      const victim = await spawn('worker');
-      const id = await accept();
-      await hold.holds();
-      expect(await rowOf(id)).toMatchObject({ status: 'running', epoch: 1 });
-      victim.send('SIGKILL');
-      const killedAt = performance.now();
-      await hold.release();
-      const heir = await spawn('worker');
-      await finished(id, BOUND_MS);
-      expect(performance.now() - killedAt).toBeLessThan(BOUND_MS);
-      const { body } = await service.call('GET', `/api/runs/${id}`);
-      expect(body).toMatchObject({ status: 'ok', summary: 'Nothing to do.' });
-      expect(body.steps).toHaveLength(heartbeatSteps.length);
-      expect(await rowOf(id)).toMatchObject({ epoch: 2 });
-      expect(await runs()).toHaveLength(1);
+  it("another worker finishes a killed one's run in time, and its late result counts for nothing", async () => {
+    const victim = await spawn('worker');
+    const id = await accept();
+    await hold.holds();
+    expect(await rowOf(id)).toMatchObject({ status: 'running', epoch: 1 });
+    victim.send('SIGKILL');
+    const killedAt = performance.now();
+    await hold.release();
+    const heir = await spawn('worker');
+    await finished(id, BOUND_MS);
+    expect(performance.now() - killedAt).toBeLessThan(BOUND_MS);
+    const { body } = await service.call('GET', `/api/runs/${id}`);
+    expect(body).toMatchObject({ status: 'ok', summary: 'Nothing to do.' });
+    expect(body.steps).toHaveLength(heartbeatSteps.length);
+    expect(await rowOf(id)).toMatchObject({ epoch: 2 });
+    expect(await runs()).toHaveLength(1);
 
-      const before = await rowOf(id);
-      const claims = createClaims({
-        db: db(),
-        holder: 'late',
-        leaseSeconds: 20,
-        renewMs: 5000,
-        onError: () => undefined,
-      });
-      const late = {
-        status: 'error' as const,
-        summary: 'late',
-        warnings: [],
-        errors: ['late'],
-        touchedIssueUrls: [],
-        directives: [],
-        nextHeartbeatSeconds: null,
-        steps: [{ name: 'late', status: 'error' as const, duration_ms: 1 }],
-      };
-      for (const epoch of [1, 2])
-        expect(await claims.finish({ ...late, id, epoch })).toBeUndefined();
-      claims.close();
-      expect(await rowOf(id)).toEqual(before);
-      expect((await service.call('GET', `/api/runs/${id}`)).body).toEqual(body);
-      expect(heir.output()).toContain('the sweep found runs');
-    },
-  );
+    const before = await rowOf(id);
+    const claims = createClaims({
+      db: db(),
+      holder: 'late',
+      leaseSeconds: 20,
+      renewMs: 5000,
+      onError: () => undefined,
+    });
+    const late = {
+      status: 'error' as const,
+      summary: 'late',
+      warnings: [],
+      errors: ['late'],
+      touchedIssueUrls: [],
+      directives: [],
+      nextHeartbeatSeconds: null,
+      steps: [{ name: 'late', status: 'error' as const, duration_ms: 1 }],
+    };
+    for (const epoch of [1, 2]) expect(await claims.finish({ ...late, id, epoch })).toBeUndefined();
+    claims.close();
+    expect(await rowOf(id)).toEqual(before);
+    expect((await service.call('GET', `/api/runs/${id}`)).body).toEqual(body);
+    expect(heir.output()).toContain('the sweep found runs');
+  });
 
   it('runs of callers whose API process was killed are finished', async () => {
     const web = await spawn('web');
@@ -127,34 +122,30 @@ describe.each(backends)('kill -9 on %s', (backend) => {
     expect((await runs()).map(({ status }) => status)).toEqual(answers.map(() => 'ok'));
   });
 
-  it(
-    'a run that kills every worker ends with an error, and the workers go on',
-    { timeout: 90_000 },
-    async () => {
-      const deadly = await accept();
-      for (let died = 1; died <= 3; died += 1) {
-        const worker = await spawn('worker');
-        await until('it is claimed', async () => (await rowOf(deadly)).epoch === died);
-        await hold.holds();
-        worker.send('SIGKILL');
-        await worker.exited;
-        await hold.cancel();
-        await expireClaims();
-      }
-      const waiting = service.call('GET', `/api/runs/${deadly}`, {
-        headers: { Prefer: 'wait=20' },
-      });
-      await hold.release();
-      await startWorker();
-      expect((await waiting).body).toMatchObject({
-        status: 'error',
-        errors: [expect.stringMatching(/3 times.*logs/)],
-        steps: [],
-      });
-      expect((await beat()).body.status).toBe('ok');
-      expect(await runs()).toHaveLength(2);
-    },
-  );
+  it('a run that kills every worker ends with an error, and the workers go on', async () => {
+    const deadly = await accept();
+    for (let died = 1; died <= 3; died += 1) {
+      const worker = await spawn('worker');
+      await until('it is claimed', async () => (await rowOf(deadly)).epoch === died);
+      await hold.holds();
+      worker.send('SIGKILL');
+      await worker.exited;
+      await hold.cancel();
+      await expireClaims();
+    }
+    const waiting = service.call('GET', `/api/runs/${deadly}`, {
+      headers: { Prefer: 'wait=20' },
+    });
+    await hold.release();
+    await startWorker();
+    expect((await waiting).body).toMatchObject({
+      status: 'error',
+      errors: [expect.stringMatching(/3 times.*logs/)],
+      steps: [],
+    });
+    expect((await beat()).body.status).toBe('ok');
+    expect(await runs()).toHaveLength(2);
+  });
 
   it('a worker that was frozen beyond its lease can neither finish nor give back the run', async () => {
     const frozen = await spawn('worker');

@@ -42,10 +42,10 @@ async function loseInResume(flow: Resumable, lose: () => Promise<unknown>): Prom
   expect(await flow.checkpoints(session.id)).toHaveLength(1);
   await second.post('finish', { outcome: 'completed' });
   // The watch, which a flush takes away too, must be back for this.
-  await until('it is pruned', () => checkpointBranches(worktree).length === 0, 60_000);
+  await until('it is pruned', () => checkpointBranches(worktree).length === 0);
 }
 
-describe('a resume goes on', { timeout: 120_000 }, () => {
+describe('a resume goes on', () => {
   it.skipIf(!canStartRedis())('when Redis loses everything', async () => {
     const redis = await flushableRedis();
     onTestFinished(() => redis.stop());

@@ -8,70 +8,66 @@ import { makeDirty, type Resumable, startResumable } from '../setup/resumable.ts
 import { backends } from '../setup/service.ts';
 import { until } from '../setup/until.ts';
 
-describe.each(backends)(
-  'a session that everybody wants to end and to take, on %s',
-  { timeout: 90_000 },
-  (backend) => {
-    let flow: Resumable;
-    beforeAll(async () => {
-      flow = await startResumable(backend);
-    });
-    afterAll(() => flow.stop());
+describe.each(backends)('a session that everybody wants to end and to take, on %s', (backend) => {
+  let flow: Resumable;
+  beforeAll(async () => {
+    flow = await startResumable(backend);
+  });
+  afterAll(() => flow.stop());
 
-    it('has one successor and one agent after fifty triggers at once', async () => {
-      const { worktree } = flow.clone('storm');
-      makeDirty(worktree);
-      const session = await flow.start({ worktree });
-      await flow.expire(session.id);
-      const { deps } = flow.service.started;
-      const watch = () =>
-        watchSessions({ db: deps.db, log: deps.log, settings: deps.sessionSettings, batch: 10 });
-      const claims: number[] = [];
-      const claim = async () => {
-        const path = '/api/agents/builder/claim';
-        const { status } = await flow.service.call('POST', path, { token: flow.agent });
-        claims.push(status);
-      };
-      const interrupt = () => session.post('interrupt', { reason: 'storm' });
-      const save = (n: number) =>
-        session.post('checkpoints', { trigger: 'storm', reasoning: { nextStep: `${n}` } });
-      await Promise.all(
-        Array.from({ length: 50 }, (_, n) => [watch, claim, interrupt, () => save(n)][n % 4]!()),
-      );
-      await until('somebody has it', async () => {
-        await Promise.all([claim(), claim(), claim()]);
-        return claims.includes(200);
-      });
-      await Promise.all(Array.from({ length: 10 }, claim));
-      expect(claims.filter((status) => status === 200)).toHaveLength(1);
-      const { attempts } = await flow.session(session.id);
-      expect(attempts).toHaveLength(2);
-      expect(filesOf(attempts[1].worktree)).toEqual(filesOf(worktree));
-      const numbers = (await flow.checkpoints(session.id)).map(({ number }) => number);
-      expect(numbers).toEqual(numbers.map((_, n) => n + 1));
+  it('has one successor and one agent after fifty triggers at once', async () => {
+    const { worktree } = flow.clone('storm');
+    makeDirty(worktree);
+    const session = await flow.start({ worktree });
+    await flow.expire(session.id);
+    const { deps } = flow.service.started;
+    const watch = () =>
+      watchSessions({ db: deps.db, log: deps.log, settings: deps.sessionSettings, batch: 10 });
+    const claims: number[] = [];
+    const claim = async () => {
+      const path = '/api/agents/builder/claim';
+      const { status } = await flow.service.call('POST', path, { token: flow.agent });
+      claims.push(status);
+    };
+    const interrupt = () => session.post('interrupt', { reason: 'storm' });
+    const save = (n: number) =>
+      session.post('checkpoints', { trigger: 'storm', reasoning: { nextStep: `${n}` } });
+    await Promise.all(
+      Array.from({ length: 50 }, (_, n) => [watch, claim, interrupt, () => save(n)][n % 4]!()),
+    );
+    await until('somebody has it', async () => {
+      await Promise.all([claim(), claim(), claim()]);
+      return claims.includes(200);
     });
+    await Promise.all(Array.from({ length: 10 }, claim));
+    expect(claims.filter((status) => status === 200)).toHaveLength(1);
+    const { attempts } = await flow.session(session.id);
+    expect(attempts).toHaveLength(2);
+    expect(filesOf(attempts[1].worktree)).toEqual(filesOf(worktree));
+    const numbers = (await flow.checkpoints(session.id)).map(({ number }) => number);
+    expect(numbers).toEqual(numbers.map((_, n) => n + 1));
+  });
 
-    it('two checkpoints at once follow each other; an unchanged worktree makes no new commit', async () => {
-      const { worktree } = flow.clone('together');
-      makeDirty(worktree);
-      const session = await flow.start({ worktree });
-      const other = await flow.worker('here');
-      const save = () => session.post('checkpoints', { trigger: 'turn' });
-      const both = await Promise.all([save(), save(), save()]);
-      expect(both.map(({ status }) => status)).toEqual([201, 201, 201]);
-      expect(both.flatMap(({ body }) => body.warnings)).toEqual([]);
-      expect(new Set(both.map(({ body }) => body.commit)).size).toBe(1);
-      expect(both.map(({ body }) => body.number).sort()).toEqual([1, 2, 3]);
-      put(worktree, 'more.txt', 'more\n');
-      const { body } = await save();
-      expect(body.commit).not.toBe(both[0]!.body.commit);
-      expect(gitLine(worktree, 'rev-parse', session.session.checkpointBranch)).toBe(body.commit);
-      await other.stop();
-    });
-  },
-);
+  it('two checkpoints at once follow each other; an unchanged worktree makes no new commit', async () => {
+    const { worktree } = flow.clone('together');
+    makeDirty(worktree);
+    const session = await flow.start({ worktree });
+    const other = await flow.worker('here');
+    const save = () => session.post('checkpoints', { trigger: 'turn' });
+    const both = await Promise.all([save(), save(), save()]);
+    expect(both.map(({ status }) => status)).toEqual([201, 201, 201]);
+    expect(both.flatMap(({ body }) => body.warnings)).toEqual([]);
+    expect(new Set(both.map(({ body }) => body.commit)).size).toBe(1);
+    expect(both.map(({ body }) => body.number).sort()).toEqual([1, 2, 3]);
+    put(worktree, 'more.txt', 'more\n');
+    const { body } = await save();
+    expect(body.commit).not.toBe(both[0]!.body.commit);
+    expect(gitLine(worktree, 'rev-parse', session.session.checkpointBranch)).toBe(body.commit);
+    await other.stop();
+  });
+});
 
-describe('a stopped agent that wakes after it was replaced', { timeout: 90_000 }, () => {
+describe('a stopped agent that wakes after it was replaced', () => {
   let flow: Resumable;
   beforeAll(async () => {
     flow = await startResumable('postgres');

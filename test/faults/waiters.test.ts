@@ -36,7 +36,7 @@ describe.each(backends)('no caller is lost on %s', (backend) => {
     await service?.stop();
   });
 
-  it('of 3,000, 32 at a time, in one process', { timeout: 120_000 }, async () => {
+  it('of 3,000, 32 at a time, in one process', async () => {
     service = await startService(backend, { env: UNLIMITED });
     const { call } = service;
     const token = await service.agentToken('builder');
@@ -48,28 +48,24 @@ describe.each(backends)('no caller is lost on %s', (backend) => {
     expect(service.started.deps.waiters.count()).toBe(0);
   });
 
-  it(
-    'of 1,000, when the API and two workers are processes apart',
-    { timeout: 120_000 },
-    async () => {
-      service = await startService(backend, { env: UNLIMITED, web: false, worker: false });
-      const token = await service.agentToken('builder');
-      const web = await startProcess('web', service.env);
-      cleanups.push(web.kill);
-      const workers = await Promise.all([1, 2].map(() => startProcess('worker', service!.env)));
-      cleanups.push(...workers.map(({ kill }) => kill));
-      const call = caller(web.url, service.env['DEFIB_OPERATOR_TOKEN']!);
-      const outcomes = await beatMany(
-        () => call('POST', '/api/agents/builder/heartbeat', { token }),
-        { callers: 32, total: 1000 },
-      );
-      await expectNobodyLost(call, outcomes, 1000);
-      const rows = await service.started.deps.db.selectFrom('runs').select('claimed_by').execute();
-      expect(new Set(rows.map((row) => row.claimed_by)).size).toBe(2);
-    },
-  );
+  it('of 1,000, when the API and two workers are processes apart', async () => {
+    service = await startService(backend, { env: UNLIMITED, web: false, worker: false });
+    const token = await service.agentToken('builder');
+    const web = await startProcess('web', service.env);
+    cleanups.push(web.kill);
+    const workers = await Promise.all([1, 2].map(() => startProcess('worker', service!.env)));
+    cleanups.push(...workers.map(({ kill }) => kill));
+    const call = caller(web.url, service.env['DEFIB_OPERATOR_TOKEN']!);
+    const outcomes = await beatMany(
+      () => call('POST', '/api/agents/builder/heartbeat', { token }),
+      { callers: 32, total: 1000 },
+    );
+    await expectNobodyLost(call, outcomes, 1000);
+    const rows = await service.started.deps.db.selectFrom('runs').select('claimed_by').execute();
+    expect(new Set(rows.map((row) => row.claimed_by)).size).toBe(2);
+  });
 
-  it('when every hint that a run is finished gets lost', { timeout: 60_000 }, async () => {
+  it('when every hint that a run is finished gets lost', async () => {
     service = await startService(backend, { env: UNLIMITED, worker: false });
     const { call, started } = service;
     const token = await service.agentToken('builder');

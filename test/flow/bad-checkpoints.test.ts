@@ -17,7 +17,7 @@ afterAll(() => flow.stop());
 const save = (session: Started, body: object = { trigger: 'turn' }) =>
   session.post('checkpoints', body);
 
-describe('a worktree that cannot be captured', { timeout: 90_000 }, () => {
+describe('a worktree that cannot be captured', () => {
   const cases: [string, string, () => object, RegExp][] = [
     ['outside the roots', 'forbidden', () => outside(), /outside the allowed roots/],
     ['that is no repository', 'invalid', () => plainFolder(), /not the top of a git worktree/],
@@ -70,7 +70,7 @@ describe('a worktree that cannot be captured', { timeout: 90_000 }, () => {
   });
 });
 
-describe('reasoning', { timeout: 90_000 }, () => {
+describe('reasoning', () => {
   it.each([
     ['over the cap', { transcriptTail: 'x'.repeat(300 * 1024) }, 413, 'too_large'],
     ['that says nothing', {}, 422, 'invalid'],
@@ -105,7 +105,7 @@ describe('reasoning', { timeout: 90_000 }, () => {
   });
 });
 
-describe('a bundle', { timeout: 90_000 }, () => {
+describe('a bundle', () => {
   let session: Started;
   let good: Saved;
   let worktree: string;
@@ -209,7 +209,7 @@ describe('a bundle', { timeout: 90_000 }, () => {
   });
 });
 
-describe('a checkpoint that may not be made', { timeout: 90_000 }, () => {
+describe('a checkpoint that may not be made', () => {
   it('of another agent is forbidden', async () => {
     const session = await flow.start();
     const stranger = await flow.service.agentToken('stranger');

@@ -11,7 +11,7 @@ import {
 } from '../setup/resumable.ts';
 import { until } from '../setup/until.ts';
 
-describe('prune', { timeout: 90_000 }, () => {
+describe('prune', () => {
   let flow: Resumable;
   beforeAll(async () => {
     flow = await startResumable('postgres', { DEFIB_CHECKPOINT_REMOTE: 'origin' });

@@ -7,7 +7,7 @@ import { makeDirty, type Resumable, startResumable } from '../setup/resumable.ts
 import { type Answer } from '../setup/service.ts';
 import { until } from '../setup/until.ts';
 
-describe('work that cannot be restored as it was saved', { timeout: 90_000 }, () => {
+describe('work that cannot be restored as it was saved', () => {
   let flow: Resumable;
   beforeAll(async () => {
     flow = await startResumable('postgres');

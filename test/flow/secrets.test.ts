@@ -6,7 +6,7 @@ import { checkpointBranches, type Resumable, startResumable } from '../setup/res
 // Put together here, so that no scanner takes this file for a leak.
 const secret = (n: number) => `ghp_${String(n).repeat(4)}${'aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE'}`;
 
-describe('secrets', { timeout: 90_000 }, () => {
+describe('secrets', () => {
   let flow: Resumable;
   beforeAll(async () => {
     flow = await startResumable('postgres', { DEFIB_CHECKPOINT_REMOTE: 'origin' });

@@ -47,7 +47,7 @@ afterEach(() => {
   }
 });
 
-describe.each(backends)('agents started by command, on %s', { timeout: 90_000 }, (backend) => {
+describe.each(backends)('agents started by command, on %s', (backend) => {
   let flow: Resumable;
   beforeAll(async () => {
     flow = await startResumable(backend, { DEFIB_SPAWN_LIMIT: '1' });
@@ -101,7 +101,7 @@ describe.each(backends)('agents started by command, on %s', { timeout: 90_000 },
   });
 });
 
-describe('an agent that does not come to life', { timeout: 90_000 }, () => {
+describe('an agent that does not come to life', () => {
   let flow: Resumable;
   beforeAll(async () => {
     flow = await startResumable('postgres');
@@ -145,7 +145,7 @@ describe('an agent that does not come to life', { timeout: 90_000 }, () => {
   });
 });
 
-describe('agents started by webhook', { timeout: 90_000 }, () => {
+describe('agents started by webhook', () => {
   const secret = `whsec_${randomBytes(24).toString('base64')}`;
   let flow: Resumable;
   let server: Server;
@@ -234,7 +234,7 @@ describe('agents started by webhook', { timeout: 90_000 }, () => {
   });
 });
 
-describe('work that waits to be claimed', { timeout: 90_000 }, () => {
+describe('work that waits to be claimed', () => {
   let flow: Resumable;
   beforeAll(async () => {
     flow = await startResumable('postgres');

@@ -24,7 +24,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-describe.each(backends)('a checkpoint sent as a bundle, on %s', { timeout: 90_000 }, (backend) => {
+describe.each(backends)('a checkpoint sent as a bundle, on %s', (backend) => {
   let flow: Resumable;
   let port: number;
   beforeAll(async () => {

@@ -3,7 +3,7 @@ import { startResumable } from '../setup/resumable.ts';
 import { caller } from '../setup/service.ts';
 import { until } from '../setup/until.ts';
 
-describe('the board', { timeout: 90_000 }, () => {
+describe('the board', () => {
   it('shows the queue of a host, with the names of its jobs', async () => {
     const flow = await startResumable('postgres');
     try {

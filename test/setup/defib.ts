@@ -29,7 +29,7 @@ export function startDefib(args: string[], { env = {}, cwd = '/' }: DefibOptions
     cwd,
     env: { PATH: process.env['PATH'], TZ: 'UTC', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 180_000,
+    timeout: 280_000,
     killSignal: 'SIGKILL',
   });
   let stdout = '';

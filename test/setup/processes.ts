@@ -34,6 +34,26 @@ export async function startProcess(
   entry: Entry,
   env: Record<string, string>,
 ): Promise<ServiceProcess> {
+  const started = await launch(entry, env);
+  let ended = false;
+  void started.exited.then(() => (ended = true));
+  try {
+    const ready = await until(`${entry} is up`, () => {
+      if (ended) throw new Error(`${entry} ended: ${started.output()}`);
+      return READY[entry].exec(started.output());
+    });
+    return { ...started, url: ready[1] ?? '' };
+  } catch (error) {
+    await started.kill();
+    throw error;
+  }
+}
+
+/** The same without waiting: for one that may die before it is up. */
+export async function launch(
+  entry: Entry,
+  env: Record<string, string>,
+): Promise<Omit<ServiceProcess, 'url'>> {
   const folder = await mkdtemp(join(tmpdir(), 'defib-process-'));
   const pidFile = join(folder, 'pid');
   const line = tether([pidFile], folder);
@@ -53,28 +73,16 @@ export async function startProcess(
   const exited = once(child, 'exit').then(([code, signal]) => code ?? signal);
   await once(child, 'spawn');
   await writeFile(pidFile, `${child.pid}\n`);
-
-  const kill = async () => {
-    child.kill('SIGKILL');
-    await exited;
-    await line.release();
-    await rm(folder, { recursive: true, force: true });
+  return {
+    pid: child.pid!,
+    output: () => output,
+    send: (signal) => void child.kill(signal),
+    exited,
+    kill: async () => {
+      child.kill('SIGKILL');
+      await exited;
+      await line.release();
+      await rm(folder, { recursive: true, force: true });
+    },
   };
-  try {
-    const ready = await until(`${entry} is up`, () => {
-      if (child.exitCode !== null) throw new Error(`${entry} ended: ${output}`);
-      return READY[entry].exec(output);
-    });
-    return {
-      pid: child.pid!,
-      url: ready[1] ?? '',
-      output: () => output,
-      send: (signal) => void child.kill(signal),
-      exited,
-      kill,
-    };
-  } catch (error) {
-    await kill();
-    throw error;
-  }
 }

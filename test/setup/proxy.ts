@@ -8,6 +8,8 @@ export type Proxy = {
   cut(): void;
   /** Keeps connections open and passes nothing on, as a network that swallows packets. */
   stall(): void;
+  /** Passes what is asked on, and no answer back, as a network that breaks in between. */
+  mute(): void;
   /** Passes connections on again. */
   mend(): void;
   close(): Promise<void>;
@@ -16,7 +18,7 @@ export type Proxy = {
 /** A TCP proxy on 127.0.0.1 before the server of `url`, to take that server away from one client. */
 export async function startProxy(url: string): Promise<Proxy> {
   const target = new URL(url);
-  let state: 'open' | 'cut' | 'stalled' = 'open';
+  let state: 'open' | 'cut' | 'stalled' | 'mute' = 'open';
   const sockets = new Set<Socket>();
   const track = (socket: Socket) => {
     sockets.add(socket);
@@ -29,7 +31,9 @@ export async function startProxy(url: string): Promise<Proxy> {
     if (state === 'stalled') return void client.pause();
     const upstream = track(connect(Number(target.port), target.hostname));
     client.pipe(upstream).on('close', () => client.destroy());
-    upstream.pipe(client).on('close', () => upstream.destroy());
+    client.on('close', () => upstream.destroy());
+    upstream.on('data', (chunk: Buffer) => void (state !== 'mute' && client.write(chunk)));
+    upstream.on('end', () => client.end());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -47,6 +51,9 @@ export async function startProxy(url: string): Promise<Proxy> {
     stall: () => {
       state = 'stalled';
       sockets.forEach((socket) => socket.unpipe().pause());
+    },
+    mute: () => {
+      state = 'mute';
     },
     mend: () => {
       state = 'open';

@@ -49,9 +49,6 @@ export type Started = {
 };
 export type Claimed = Started & { continuation: string };
 
-/** Several processes and many git commands take their time on a loaded machine. */
-const PATIENCE_MS = 60_000;
-
 export type ResumableOptions = {
   worker?: boolean;
   timings?: Timings;
@@ -128,19 +125,15 @@ export async function startResumable(
       return started(answer);
     },
     claim: async (body) =>
-      await until(
-        'there is something to claim',
-        async () => {
-          const answer = await flow.service.call('POST', '/api/agents/builder/claim', {
-            token: agent,
-            ...(body && { body }),
-          });
-          if (answer.status === 204) return undefined;
-          if (answer.status !== 200) throw new Error(answer.text);
-          return { ...started(answer), continuation: answer.body.continuation };
-        },
-        PATIENCE_MS,
-      ),
+      await until('there is something to claim', async () => {
+        const answer = await flow.service.call('POST', '/api/agents/builder/claim', {
+          token: agent,
+          ...(body && { body }),
+        });
+        if (answer.status === 204) return undefined;
+        if (answer.status !== 200) throw new Error(answer.text);
+        return { ...started(answer), continuation: answer.body.continuation };
+      }),
     expire: (id) => flow.endsIn(id, -1),
     endsIn: async (id, seconds) => {
       await flow
@@ -159,10 +152,8 @@ export async function startResumable(
       return sessionId === undefined ? all : all.filter((run) => run.sessionId === sessionId);
     },
     finished: async (kind, sessionId) =>
-      await until(
-        `a ${kind} is finished`,
-        async () => (await flow.runs(kind, sessionId)).find((run) => run.finishedAt),
-        PATIENCE_MS,
+      await until(`a ${kind} is finished`, async () =>
+        (await flow.runs(kind, sessionId)).find((run) => run.finishedAt),
       ),
     workerEnv: (host) => ({
       ...flow.service.env,

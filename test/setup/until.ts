@@ -1,5 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
+/** Long enough for a process to start on a machine that has ten other things to do. */
+const PATIENCE_MS = 120_000;
+
 /**
  * Waits until `condition` gives something truthy, and returns it. Fails with what it was waiting
  * for when that does not come within `timeoutMs`.
@@ -7,7 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 export async function until<T>(
   what: string,
   condition: () => Promise<T> | T,
-  timeoutMs = 20_000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

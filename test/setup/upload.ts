@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import { createBundle, remoteHaves } from '../../src/services/git/bundle.ts';
 import { capture } from '../../src/services/git/capture.ts';
 import { checkpointRef } from '../../src/services/git/names.ts';
-import type { Resumable, Started } from './resumable.ts';
 import type { Answer } from './service.ts';
 
 export type Saved = { commit: string; tree: string; bundle: Buffer };
@@ -11,7 +10,7 @@ export type Saved = { commit: string; tree: string; bundle: Buffer };
 /** What an agent on any machine does: captures its worktree, and makes a bundle of it. */
 export async function bundleOf(
   worktree: string,
-  session: Started,
+  session: { id: string },
   options: { thin?: boolean; previous?: string | null; number?: number; agentName?: string } = {},
 ): Promise<Saved> {
   const { thin = false, previous = null, number = 1, agentName = 'builder' } = options;
@@ -45,8 +44,8 @@ export async function bundleOf(
 
 /** Sends a checkpoint as multipart/form-data; a part that is undefined is left out. */
 export async function upload(
-  flow: Resumable,
-  session: Started,
+  flow: { service: { url: string } },
+  session: { id: string; token: string },
   parts: { meta?: object | string | Buffer; bundle?: Buffer },
   headers: Record<string, string> = {},
 ): Promise<Answer> {
