@@ -21,11 +21,24 @@ export type ForgeIssue = {
 
 export type IssuePage = {
   issues: ForgeIssue[];
+  /** The numbers of all that the page lists, pull requests among them. */
+  numbers: number[];
+  /** Where this page is: a listing can begin there anew. */
+  at: string;
+  /** Whether another page follows. */
+  more: boolean;
   /** The forge's clock when it served this page. */
   servedAt: Date;
 };
 
 export type CallOptions = { signal: AbortSignal };
+
+export type ListOptions = CallOptions & {
+  /** Only issues that changed at or after this time of the forge's clock. */
+  since?: Date | undefined;
+  /** The `at` of a page of an earlier listing: this one begins there, with what that one asked for. */
+  from?: string | undefined;
+};
 
 /**
  * What sync and reconcile ask of a forge. Every call rejects with a `ForgeError`, or with the
@@ -33,6 +46,8 @@ export type CallOptions = { signal: AbortSignal };
  */
 export type Forge = {
   readonly kind: 'github';
+  /** Stands for the credentials wherever they count as one; not a secret. */
+  readonly credential: string;
   /** False where no credentials are configured: public repositories can be read, nothing written. */
   readonly canWrite: boolean;
   /** A sentence for the operator: which setting gives credentials that may write. */
@@ -45,10 +60,9 @@ export type Forge = {
    * Pages of issues in every state, oldest first by creation, so that a change during the listing
    * can repeat an issue but not hide one. No pull requests.
    *
-   * @param options.since only issues that changed at or after this time of the forge's clock
    * @throws ForgeError `moved` before the first page of a renamed repository
    */
-  listIssues(repo: RepoName, options: CallOptions & { since?: Date }): AsyncIterable<IssuePage>;
+  listIssues(repo: RepoName, options: ListOptions): AsyncIterable<IssuePage>;
 
   /** One issue. @throws ForgeError `not_found` or `gone` when deleted, `moved` when transferred */
   getIssue(repo: RepoName, number: number, options: CallOptions): Promise<ForgeIssue>;

@@ -66,6 +66,19 @@ describe('the first sync', () => {
     expect((await stored())[0]?.title).toBe('ab\ufffd');
   });
 
+  test('a page with NULs in labels, or with an issue twice, fails nothing', async () => {
+    stage.fake.repo(fullName, { issues: 2 });
+    const listed = await fetch(
+      `${stage.fake.url}/repos/${fullName}/issues?state=all&direction=asc`,
+    );
+    const [one, two] = (await listed.json()) as { updated_at: string; title: string }[];
+    const odd = { ...one, labels: ['a\u0000b\ud83d'] };
+    const newer = { ...two, title: 'newer', updated_at: '2099-01-01T00:00:00Z' };
+    stage.fake.fault({ kind: 'body', path: /issues/, body: [odd, newer, two] });
+    expect(await stage.sync(agent)).toEqual({ warnings: [], synced: 1 });
+    expect(await stored()).toMatchObject([{ labels: ['ab\ufffd'] }, { title: 'newer' }]);
+  });
+
   test('takes up the letter case of the name upstream', async () => {
     stage.fake.repo(`Acme/Case-${count}`, { issues: 1 });
     const other = await stage.agent(`case-${count}`, `acme/case-${count}`);

@@ -3,7 +3,7 @@ import { type Context, Hono } from 'hono';
 import type { gatekeeper } from './auth.ts';
 import { errorBody } from './bodies.ts';
 import { checkAnswer, checkRequest } from './description.ts';
-import { type faultBox, refusal, spoil } from './faults.ts';
+import { type Answer, type faultBox, refusal, spoil } from './faults.ts';
 import { gitHubRoutes, installationToken } from './routes.ts';
 import type { World } from './world.ts';
 
@@ -37,7 +37,7 @@ export function fakeApp(parts: FakeParts): Hono<{ Bindings: HttpBindings }> {
     await checkSent(parts, c);
     const met = faults.meet(c.req.method, path);
     const refused = met && refusal(met.fault, world.now());
-    if (refused) c.res = Response.json(refused.body, refused);
+    if (refused) c.res = toResponse(refused);
     else if (gate.admits(pathname, authorization)) await next();
     else c.res = Response.json(errorBody(401, 'Bad credentials'), { status: 401 });
     await checkAnswered(parts, c);
@@ -53,6 +53,10 @@ export function fakeApp(parts: FakeParts): Hono<{ Bindings: HttpBindings }> {
   });
   return app.route('/', gitHubRoutes(world, parts.base));
 }
+
+/** A 304 has no body, whatever made it. */
+const toResponse = (answer: Answer): Response =>
+  answer.status === 304 ? new Response(null, answer) : Response.json(answer.body, answer);
 
 async function checkSent({ checked, violations }: FakeParts, c: Context): Promise<void> {
   if (!checked) return;

@@ -11,7 +11,7 @@ export type FaultKind =
   | { kind: 'secondary_limit'; retryAfterSeconds?: number }
   | { kind: 'web_page'; status?: number }
   /** Another body than the true one. */
-  | { kind: 'body'; body: unknown }
+  | { kind: 'body'; body: unknown; headers?: Record<string, string> }
   /** The true answer with other headers. */
   | { kind: 'headers'; headers: Record<string, string> }
   /** The connection ends before any answer. */
@@ -135,8 +135,9 @@ export async function spoil(live: Live, answer: Response, env: HttpBindings): Pr
       setTimeout(done, fault.ms);
     });
   }
-  if (fault.kind === 'headers') {
-    for (const [name, value] of Object.entries(fault.headers)) answer.headers.set(name, value);
+  if (fault.kind === 'headers' || fault.kind === 'body') {
+    const headers = fault.headers ?? {};
+    for (const [name, value] of Object.entries(headers)) answer.headers.set(name, value);
   }
   if (fault.kind === 'body') return new Response(JSON.stringify(fault.body), answer);
   if (fault.kind === 'web_page') {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ForgeError } from '../error.ts';
 import type { ForgeIssue, ForgeRepo } from '../forge.ts';
 
-const timestamp = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+const timestamp = z.iso.datetime({ offset: true }).transform((raw) => new Date(raw));
 
 const repository = z
   .object({
@@ -18,15 +18,18 @@ const repository = z
     hasIssues: repo.has_issues,
   }));
 
+// PostgreSQL stores neither NUL nor half a surrogate pair.
+const text = z.string().transform((raw) => raw.replaceAll('\u0000', '').toWellFormed());
+const LARGEST_NUMBER = 2_147_483_647;
+
 const label = z
-  .union([z.string(), z.object({ name: z.string().nullish() }).transform(({ name }) => name)])
+  .union([text, z.object({ name: text.nullish() }).transform(({ name }) => name)])
   .transform((name) => name ?? '');
 
 const issue = z.object({
-  number: z.int().positive(),
-  html_url: z.url({ protocol: /^https?$/ }),
-  // PostgreSQL stores neither NUL nor half a surrogate pair.
-  title: z.string().transform((text) => text.replaceAll('\u0000', '').toWellFormed()),
+  number: z.int().positive().max(LARGEST_NUMBER),
+  html_url: text.pipe(z.url({ protocol: /^https?$/ })),
+  title: text,
   state: z.enum(['open', 'closed']),
   labels: z.array(label),
   updated_at: timestamp,
@@ -58,9 +61,19 @@ export const readRepo = (data: unknown): ForgeRepo => read(repository, data);
 
 export const readIssue = (data: unknown): ForgeIssue => toIssue(read(issue, data));
 
-/** GitHub lists pull requests among the issues; they are left out. */
-export function readIssues(data: unknown): ForgeIssue[] {
-  return read(z.array(issue), data)
-    .filter((raw) => raw.pull_request === undefined)
-    .map(toIssue);
+/**
+ * GitHub lists pull requests among the issues; they are left out, but for their numbers. What a
+ * page lists twice, because it moved meanwhile, is as it was last.
+ */
+export function readIssues(data: unknown): { issues: ForgeIssue[]; numbers: number[] } {
+  const byNumber = new Map<number, z.infer<typeof issue>>();
+  for (const raw of read(z.array(issue), data)) {
+    const other = byNumber.get(raw.number);
+    if (!other || other.updated_at <= raw.updated_at) byNumber.set(raw.number, raw);
+  }
+  const listed = [...byNumber.values()];
+  return {
+    issues: listed.filter((raw) => raw.pull_request === undefined).map(toIssue),
+    numbers: listed.map((raw) => raw.number),
+  };
 }

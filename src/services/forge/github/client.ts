@@ -1,12 +1,10 @@
 import { createAppAuth } from '@octokit/auth-app';
 import { Octokit } from '@octokit/core';
-import { paginateRest } from '@octokit/plugin-paginate-rest';
 import { retry } from '@octokit/plugin-retry';
-import { throttling } from '@octokit/plugin-throttling';
-import { randomUUID } from 'node:crypto';
 import type { GitHubAuth } from '../../../config.ts';
 import type { Log } from '../../../log.ts';
 import { abortable } from '../abortable.ts';
+import { credentialGate } from './credential-gate.ts';
 import { toForgeError } from './errors.ts';
 import { boundedFetch } from './fetch.ts';
 import { guard } from './guard.ts';
@@ -21,17 +19,16 @@ export type ClientOptions = {
   requestTimeoutMs: number;
   /** Wait before the first repetition of a failed request, in milliseconds; the second waits 4 times that. */
   retryBaseMs: number;
-  /** Whether to space out requests: ten at once, one write a second. */
-  throttle: boolean;
   /** A monotonic clock in milliseconds. */
   monotonicNow: () => number;
 };
 
 // The guard comes first, so that it sits innermost: what it refuses, the retry plugin repeats.
-const Client = Octokit.plugin(guard, paginateRest, retry, throttling);
+const Client = Octokit.plugin(guard, retry);
 
-// 429 is not in the plugin's own list: it would be repeated at once, whatever Retry-After says.
-const NEVER_REPEATED = [400, 401, 403, 404, 409, 410, 422, 429, 451];
+// A timeout (408, see the guard) would keep others waiting as long again. 429 would be repeated at
+// once, whatever Retry-After says.
+const NEVER_REPEATED = [400, 401, 403, 404, 408, 409, 410, 418, 422, 429, 451];
 
 // What Octokit remarks on is ours to weigh: it comes back as an error where it matters.
 const octokitLog = (log: Log) => ({
@@ -40,8 +37,6 @@ const octokitLog = (log: Log) => ({
   warn: (message: string) => log.info({}, message),
   error: (message: string) => log.info({}, message),
 });
-
-const refuse = () => undefined;
 
 function authentication(auth: GitHubAuth) {
   if (auth.kind === 'none') return {};
@@ -52,7 +47,8 @@ function authentication(auth: GitHubAuth) {
 
 /**
  * An Octokit whose requests reject with `ForgeError`, or with the signal's reason at once when it
- * aborts. It never waits for a rate limit: that is an error with the time when it opens again.
+ * aborts. It never waits, for a rate limit or for its turn: who may ask when is decided where the
+ * work waits, so that nobody who has given up keeps a place.
  */
 export function createClient(options: ClientOptions) {
   const { apiUrl, auth } = options;
@@ -68,28 +64,26 @@ export function createClient(options: ClientOptions) {
       retryAfterBaseValue: options.retryBaseMs,
       doNotRetry: NEVER_REPEATED,
     },
-    throttle: {
-      enabled: options.throttle,
-      // The plugin's queues are shared by all clients of the process that carry the same id.
-      id: randomUUID(),
-      onRateLimit: refuse,
-      onSecondaryRateLimit: refuse,
-    },
   });
   const context = { auth: auth.kind, host: new URL(apiUrl).host };
   const gate = rateGate(options.monotonicNow);
-  // Registered last, so that it sits outermost. Errors lose their status here on purpose: the
-  // pagination plugin takes a 409 for an empty last page.
+  const credentials = credentialGate(options.monotonicNow);
+  // Registered last, so that it sits outermost.
   octokit.hook.wrap('request', async (request, parameters) => {
     const signal = parameters.request.signal;
     gate.pass();
+    const trial = credentials.pass();
     try {
-      const response = Promise.resolve(request(parameters));
-      return await (signal ? abortable(response, signal) : response);
+      const answer = Promise.resolve(request(parameters));
+      const response = await (signal ? abortable(answer, signal) : answer);
+      trial.accepted();
+      return response;
     } catch (error) {
+      trial.over();
       signal?.throwIfAborted();
       const failure = toForgeError(error, context);
       if (failure.kind === 'rate_limited') gate.shut(failure);
+      if (failure.kind === 'bad_credentials') credentials.shut(failure);
       throw failure;
     }
   });

@@ -3,10 +3,35 @@ import { rateLimitError, retryAfter } from './limits.ts';
 import { type ErrorContext, forbidden, gone, notFound, unauthorized } from './refusals.ts';
 import { type HttpFailure, isHttpFailure } from './response.ts';
 
-const rejected = (failure: HttpFailure) =>
+/** What was sent is at fault, as far as GitHub says; whose fault it is depends on what was asked. */
+function rejected(failure: HttpFailure): ForgeError {
+  const { status, request } = failure;
+  const labels = request.method !== 'GET' && new URL(request.url).pathname.includes('/labels');
+  const text = labels
+    ? `GitHub rejected the labels (${status}). Check the names in DEFIB_LABEL_…: they may have at ` +
+      'most 50 characters, with the name of the agent behind DEFIB_LABEL_AGENT_PREFIX.'
+    : `GitHub rejected the request as invalid (${status}). It is tried again later; if it stays, check GITHUB_API_URL.`;
+  return new ForgeError('rejected', text, { cause: failure });
+}
+
+const refused = (failure: HttpFailure) =>
   new ForgeError(
     'rejected',
-    `GitHub rejected the request as invalid (${failure.status}). Check that the names of the labels have at most 50 characters.`,
+    `GitHub refused the request (${failure.status}) and does not say why. It is tried again later; check GITHUB_API_URL and any proxy on the way.`,
+    { cause: failure },
+  );
+
+const conflict = (failure: HttpFailure) =>
+  new ForgeError(
+    'unavailable',
+    'GitHub says that something else changes the repository at the moment: conflict (409). It is tried again later; if it stays, look at the repository on GitHub.',
+    { cause: failure },
+  );
+
+const notModified = (failure: HttpFailure, context: ErrorContext) =>
+  new ForgeError(
+    'unavailable',
+    `${context.host} answers "not modified" (304) to a question that allows no such answer. It is tried again later; check any proxy or cache on the way.`,
     { cause: failure },
   );
 
@@ -29,18 +54,23 @@ function serverError(failure: HttpFailure, context: ErrorContext): ForgeError {
   );
 }
 
+// Who asked finds out where it went, if that can be found out.
 const moved = (failure: HttpFailure) =>
-  new ForgeError('moved', 'GitHub has moved it to another place.', { cause: failure });
+  new ForgeError('moved', `GitHub redirects (${failure.status}) to another place.`, {
+    cause: failure,
+  });
 
 const BY_STATUS: Record<number, (failure: HttpFailure, context: ErrorContext) => ForgeError> = {
   301: moved,
   302: moved,
+  304: notModified,
   307: moved,
   308: moved,
   400: rejected,
   401: unauthorized,
   403: forbidden,
   404: notFound,
+  409: conflict,
   410: gone,
   422: rejected,
   429: (failure, context) => rateLimitError(failure, context.auth !== 'none'),
@@ -52,7 +82,8 @@ export function toForgeError(error: unknown, context: ErrorContext): ForgeError 
   if (error instanceof ForgeError) return error;
   if (isHttpFailure(error)) {
     if (!error.response) return unanswered(error, context);
-    return (BY_STATUS[error.status] ?? serverError)(error, context);
+    const unlisted = error.status < 500 ? refused : serverError;
+    return (BY_STATUS[error.status] ?? unlisted)(error, context);
   }
   if (context.auth === 'app') {
     const text =

@@ -1,18 +1,13 @@
+import { createHash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { ForgeError } from '../error.ts';
-import type { CallOptions, Forge, ForgeRepo, IssuePage, RepoName } from '../forge.ts';
+import type { Forge, ForgeRepo, IssuePage, ListOptions, RepoName } from '../forge.ts';
 import { readDate, readIssue, readIssues, readRepo } from './answers.ts';
 import { type Client, type ClientOptions, createClient } from './client.ts';
+import { firstPage, nextPage, pageTrail, queryOf } from './pages.ts';
 import { headerOf, isHttpFailure, messageOf } from './response.ts';
 
-const PAGE = 100;
 const MOST_REDIRECTS = 3;
-
-// The plugin's own type takes a request method with a route only, though it reads options as well.
-type Iterate = (
-  request: Client['request'],
-  parameters: Record<string, unknown>,
-) => AsyncIterable<{ headers: { date?: string }; data: unknown }>;
 
 const ISSUE = '/repos/{owner}/{repo}/issues/{issue_number}';
 
@@ -24,12 +19,12 @@ export function createGitHubForge(options: GitHubOptions): Forge {
   const client = createClient({
     requestTimeoutMs: 10_000,
     retryBaseMs: 200,
-    throttle: true,
     monotonicNow: () => performance.now(),
     ...options,
   });
   return {
     kind: 'github',
+    credential: fingerprint(options),
     canWrite: options.auth.kind !== 'none',
     credentialsHint:
       'Set GITHUB_TOKEN to a token that may write issues, or the three GITHUB_APP_… variables.',
@@ -57,6 +52,19 @@ export function createGitHubForge(options: GitHubOptions): Forge {
   };
 }
 
+const addressOf = ({ owner, name }: RepoName) =>
+  `/repos/${encodeURIComponent(owner)}/${encodeURIComponent(name)}`;
+
+function fingerprint({ apiUrl, auth }: Pick<GitHubOptions, 'apiUrl' | 'auth'>): string {
+  const who =
+    auth.kind === 'app'
+      ? `${auth.appId} ${auth.installationId}`
+      : 'token' in auth
+        ? auth.token
+        : '';
+  return createHash('sha256').update(`${apiUrl} ${auth.kind} ${who}`).digest('hex').slice(0, 16);
+}
+
 const issueAt = (repo: RepoName, number: number, signal: AbortSignal) => ({
   owner: repo.owner,
   repo: repo.name,
@@ -67,14 +75,16 @@ const issueAt = (repo: RepoName, number: number, signal: AbortSignal) => ({
 /** Follows the redirects of a renamed repository; the client refuses those to another origin. */
 async function getRepo(client: Client, repo: RepoName, signal: AbortSignal): Promise<ForgeRepo> {
   const request = { signal };
-  let url = `/repos/${encodeURIComponent(repo.owner)}/${encodeURIComponent(repo.name)}`;
+  let url = addressOf(repo);
   for (let redirects = 0; ; redirects += 1) {
     try {
       const { data } = await client.request({ method: 'GET', url, request });
       return readRepo(data);
     } catch (error) {
+      if (!(error instanceof ForgeError) || error.kind !== 'moved') throw error;
       const location = locationOf(error);
-      if (location === undefined || redirects === MOST_REDIRECTS) throw error;
+      if (location === undefined) throw pointless(error, 'without saying where to');
+      if (redirects === MOST_REDIRECTS) throw pointless(error, 'in circles');
       url = location;
     }
   }
@@ -83,27 +93,20 @@ async function getRepo(client: Client, repo: RepoName, signal: AbortSignal): Pro
 async function* listIssues(
   client: Client,
   repo: RepoName,
-  { signal, since }: CallOptions & { since?: Date },
+  { signal, since, from }: ListOptions,
 ): AsyncGenerator<IssuePage> {
-  // The plugin forgets `request` options between pages, the signal among them: so as defaults.
-  const request = client.request.defaults({ request: { signal } });
-  const iterate = client.paginate.iterator as unknown as Iterate;
-  const pages = iterate(request, {
-    method: 'GET',
-    url: '/repos/{owner}/{repo}/issues',
-    owner: repo.owner,
-    repo: repo.name,
-    state: 'all',
-    sort: 'created',
-    direction: 'asc',
-    per_page: PAGE,
-    ...(since && { since: since.toISOString() }),
-  });
-  const iterator = pages[Symbol.asyncIterator]();
-  for (;;) {
-    const page = await namingMoves(client, repo, signal, () => iterator.next());
-    if (page.done) return;
-    yield { issues: readIssues(page.value.data), servedAt: readDate(page.value.headers.date) };
+  const request = { signal };
+  const trail = pageTrail();
+  let url: string | undefined = `${addressOf(repo)}/issues?${from ?? firstPage(since)}`;
+  while (url !== undefined) {
+    const page: string = url;
+    const { data, headers } = await namingMoves(client, repo, signal, () =>
+      client.request({ method: 'GET', url: page, request }),
+    );
+    const { issues, numbers } = readIssues(data);
+    url = trail.follow(numbers, nextPage(headers.link));
+    const more = url !== undefined;
+    yield { issues, numbers, at: queryOf(page), more, servedAt: readDate(headers.date) };
   }
 }
 
@@ -131,9 +134,14 @@ async function namingMoves<T>(
 const sameName = (a: RepoName, b: RepoName) =>
   a.owner.toLowerCase() === b.owner.toLowerCase() && a.name.toLowerCase() === b.name.toLowerCase();
 
-function locationOf(error: unknown): string | undefined {
-  if (!(error instanceof ForgeError) || error.kind !== 'moved') return undefined;
+function locationOf(error: ForgeError): string | undefined {
   return isHttpFailure(error.cause) ? headerOf(error.cause, 'location') : undefined;
+}
+
+function pointless(cause: ForgeError, how: string): ForgeError {
+  const status = isHttpFailure(cause.cause) ? cause.cause.status : 301;
+  const text = `GitHub redirects (${status}) ${how}. Check GITHUB_API_URL, any proxy on the way, and the repository's name.`;
+  return new ForgeError('misconfigured', text, { cause });
 }
 
 /** GitHub answers 404 for a missing label as for a missing issue; only the text differs. */

@@ -1,6 +1,6 @@
 import type { Octokit, OctokitOptions } from '@octokit/core';
 import { ForgeError } from '../error.ts';
-import type { HttpFailure } from './response.ts';
+import { type HttpFailure, isHttpFailure } from './response.ts';
 
 const failure = (message: string, fields: Omit<HttpFailure, keyof Error>): HttpFailure =>
   Object.assign(new Error(message), fields);
@@ -18,7 +18,7 @@ export function guard(octokit: Octokit, options: OctokitOptions): void {
       const text = `GitHub points from ${origin} to ${target.origin}, where the credentials must not go. Check GITHUB_API_URL.`;
       throw new ForgeError('misconfigured', text);
     }
-    const response = await request(parameters);
+    const response = await timed(request(parameters));
     const { status, headers, data } = response;
     const seen = {
       request: { ...parameters, method, url },
@@ -34,6 +34,19 @@ export function guard(octokit: Octokit, options: OctokitOptions): void {
     throw failure('the answer is incomplete', { status: 502, request: seen.request });
   });
 }
+
+/** Marks a request that took too long, which Octokit takes for any failure of the connection. */
+async function timed<T>(request: T | Promise<T>): Promise<T> {
+  try {
+    return await request;
+  } catch (error) {
+    if (isHttpFailure(error) && isTimeout(error)) Object.assign(error, { status: 408 });
+    throw error;
+  }
+}
+
+const isTimeout = ({ cause, response }: HttpFailure) =>
+  !response && cause instanceof Error && cause.name === 'TimeoutError';
 
 const texts = (headers: Record<string, string | number | undefined>) =>
   Object.fromEntries(

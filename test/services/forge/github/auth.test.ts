@@ -103,17 +103,6 @@ test('the token goes nowhere else: neither by a redirect nor by a page link', as
   expect(elsewhere.requests).toEqual([]);
 });
 
-test('redirects in a circle come to an end', async () => {
-  const fake = await start();
-  fake.fault({ kind: 'status', status: 302, headers: { location: `${fake.url}/repositories/7` } });
-  await expect(testForge(fake.url).getRepo(repo, { signal })).rejects.toMatchObject({
-    kind: 'moved',
-  });
-  expect(fake.requests).toHaveLength(4);
-  fake.clearFaults();
-  fake.violations.splice(0);
-});
-
 test('the secret is in no text of an error, however it is printed', async () => {
   const fake = await start({ token: 'other' });
   const forge = testForge(fake.url, { auth: { kind: 'token', token: 'ghp_verysecret' } });

@@ -95,6 +95,25 @@ const refused: [what: string, fault: FaultKind, kind: string, text: RegExp][] = 
     /invalid \(422\)/,
   ],
   [
+    '409',
+    { kind: 'status', status: 409, message: 'Git Repository is empty.' },
+    'unavailable',
+    /conflict \(409\).*tried again later/,
+  ],
+  [
+    '418',
+    { kind: 'status', status: 418, message: 'no' },
+    'rejected',
+    /refused the request \(418\)/,
+  ],
+  ['304', { kind: 'status', status: 304 }, 'unavailable', /"not modified" \(304\).*proxy/],
+  [
+    '301 without an address',
+    { kind: 'status', status: 301, message: 'Moved Permanently' },
+    'misconfigured',
+    /redirects \(301\) without saying where/,
+  ],
+  [
     '451',
     { kind: 'status', status: 451, message: 'Repository access blocked' },
     'gone',
@@ -114,7 +133,29 @@ describe('a refusal is not repeated and says what to do', () => {
     const error = await failure(list(testForge(fake.url)));
     expect(error.kind).toBe(kind);
     expect(error.message).toMatch(text);
-    expect(fake.requests).toHaveLength(1);
+    // Whether a moved repository has another name is asked once.
+    expect(fake.requests).toHaveLength(fault.kind === 'status' && fault.status === 301 ? 2 : 1);
+  });
+
+  test('of a reading speaks of no labels, and of a label says which', async () => {
+    fake.fault({ kind: 'status', status: 422, message: 'Validation Failed' });
+    const reading = await failure(list(testForge(fake.url)));
+    expect(reading.message).not.toContain('label');
+    const writing = await failure(testForge(fake.url).addLabels(repo, 1, ['x'], { signal }));
+    expect(writing.message).toMatch(/rejected the labels \(422\).*DEFIB_LABEL_/);
+    fake.clearFaults();
+    const long = 'x'.repeat(51);
+    const tooLong = await failure(testForge(fake.url).addLabels(repo, 1, [long], { signal }));
+    expect(tooLong.message).toMatch(/at most 50 characters/);
+  });
+
+  test('a redirect in circles is given up', async () => {
+    const location = `${fake.url}/repos/acme/app`;
+    fake.fault({ kind: 'status', status: 301, headers: { location } });
+    const error = await failure(testForge(fake.url).getRepo(repo, { signal }));
+    expect(error).toMatchObject({ kind: 'misconfigured' });
+    expect(error.message).toMatch(/redirects \(301\) in circles/);
+    expect(fake.requests).toHaveLength(4);
   });
 
   test('each has a text of its own', async () => {
@@ -178,6 +219,8 @@ describe('a passing failure is repeated twice', () => {
     const error = await failure(list(testForge(fake.url, { requestTimeoutMs: 50 })));
     expect(error.kind).toBe('timeout');
     expect(error.message).toMatch(/did not answer in time/);
+    // Each repetition would keep others waiting as long again.
+    expect(fake.requests).toHaveLength(1);
   });
 
   test('a server that cannot be reached', async () => {
@@ -200,6 +243,98 @@ describe('an answer that the pagination would take for the end', () => {
     expect((await failure(list(testForge(fake.url)))).message).toMatch(
       /not what the GitHub API promises/,
     );
+  });
+});
+
+describe('pages that lead nowhere', () => {
+  const next = (query: string) => ({
+    link: `<${fake.url}/repos/acme/app/issues?per_page=100&${query}>; rel="next"`,
+  });
+
+  test('a next page that is the page itself ends the listing with an error', async () => {
+    fake.fault({ kind: 'headers', path: /page=2/, headers: next('page=2') });
+    const error = await failure(list(testForge(fake.url)));
+    expect(error).toMatchObject({ kind: 'unavailable' });
+    expect(error.message).toMatch(/pages of issues lead in circles/);
+    expect(fake.requests.length).toBeLessThanOrEqual(3);
+  });
+
+  test('so do pages that only repeat what was listed, whatever they are called', async () => {
+    let page = 2;
+    const fault = { kind: 'headers' as const, path: /issues/, headers: next('page=1&x=1') };
+    fake.fault({
+      ...fault,
+      get headers() {
+        page += 1;
+        return next(`page=1&again=${page}`);
+      },
+    });
+    const error = await failure(list(testForge(fake.url)));
+    expect(error.message).toMatch(/pages of issues lead in circles/);
+    expect(fake.requests.length).toBeLessThanOrEqual(3);
+  });
+
+  test('and empty pages that name a next one', async () => {
+    let page = 2;
+    fake.fault({
+      kind: 'body',
+      body: [],
+      path: /page=[2-9]/,
+      get headers() {
+        page += 1;
+        return next(`page=${page}`);
+      },
+    });
+    const error = await failure(list(testForge(fake.url)));
+    expect(error.message).toMatch(/pages of issues lead in circles/);
+    expect(fake.requests).toHaveLength(2);
+  });
+});
+
+describe('credentials that were refused', () => {
+  test('are not used again for a while, then by one request', async () => {
+    let now = 0;
+    const forge = testForge(fake.url, { monotonicNow: () => now });
+    const fault = fake.fault({ kind: 'status', status: 401, message: 'Bad credentials' });
+    const first = await failure(list(forge));
+    expect(first).toMatchObject({ kind: 'bad_credentials' });
+    const many = () =>
+      Promise.all(Array.from({ length: 20 }, () => failure(forge.getRepo(repo, { signal }))));
+    for (const error of await many()) {
+      expect(error).toMatchObject({ kind: 'bad_credentials', message: first.message });
+      expect(error.retryAfterSeconds).toBeGreaterThan(0);
+    }
+    expect(fake.requests).toHaveLength(1);
+
+    now += 60_000;
+    await many();
+    expect(fake.requests).toHaveLength(2);
+
+    // Refused again, so the wait is longer.
+    now += 60_000;
+    await many();
+    expect(fake.requests).toHaveLength(2);
+    now += 60_000;
+    fault.clear();
+    expect(await list(forge)).toHaveLength(120);
+    expect(await list(forge)).toHaveLength(120);
+  });
+
+  test('are asked anew when the one that asks first is given up', async () => {
+    let now = 0;
+    const forge = testForge(fake.url, { monotonicNow: () => now });
+    const fault = fake.fault({ kind: 'status', status: 401 });
+    await failure(list(forge));
+    fault.clear();
+    now += 60_000;
+    const held = fake.fault({ kind: 'hold' });
+    const controller = new AbortController();
+    const given = forge.getRepo(repo, { signal: controller.signal });
+    await held.reached;
+    controller.abort(new Error('the step is over'));
+    await expect(given).rejects.toThrow('the step is over');
+    held.clear();
+    expect(await list(forge)).toHaveLength(120);
   });
 });
 
@@ -229,17 +364,17 @@ describe('rate limits', () => {
 
   test('429 is not repeated at once', async () => {
     fake.fault({ kind: 'status', status: 429, headers: { 'retry-after': '5' } });
-    const error = await failure(list(testForge(fake.url, { throttle: true })));
+    const error = await failure(list(testForge(fake.url)));
     expect(error).toMatchObject({ kind: 'rate_limited', retryAfterSeconds: 5 });
     expect(fake.requests).toHaveLength(1);
   });
 
-  test('with throttling on, neither limit makes anyone wait', async () => {
+  test('neither limit makes anyone wait', async () => {
     const started = performance.now();
     fake.fault({ kind: 'primary_limit', resetSeconds: 600, times: 1 });
-    await failure(list(testForge(fake.url, { throttle: true })));
+    await failure(list(testForge(fake.url)));
     fake.fault({ kind: 'secondary_limit', retryAfterSeconds: 60, times: 1 });
-    await failure(list(testForge(fake.url, { throttle: true })));
+    await failure(list(testForge(fake.url)));
     expect(performance.now() - started).toBeLessThan(5000);
     expect(fake.requests).toHaveLength(2);
   });
@@ -267,21 +402,4 @@ describe('rate limits', () => {
     const forge = testForge(fake.url, { auth: { kind: 'none' } });
     expect((await failure(list(forge))).message).toMatch(/without credentials .* Set GITHUB_TOKEN/);
   });
-});
-
-test('a call that is given up in the queue of writes makes no request', async () => {
-  const forge = testForge(fake.url, { throttle: true });
-  const controller = new AbortController();
-  await forge.addLabels(repo, 1, ['x'], { signal });
-  const second = forge.addLabels(repo, 2, ['y'], { signal: controller.signal });
-  const aborted = performance.now();
-  controller.abort(new Error('the step is over'));
-  await expect(second).rejects.toThrow('the step is over');
-  // Its turn would come a second after the first write.
-  expect(performance.now() - aborted).toBeLessThan(500);
-  await forge.addLabels(repo, 3, ['z'], { signal });
-  expect(fake.requests.map((request) => request.path)).toEqual([
-    '/repos/acme/app/issues/1/labels',
-    '/repos/acme/app/issues/3/labels',
-  ]);
 });
