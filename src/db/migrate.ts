@@ -10,6 +10,7 @@ import * as repositoriesAndIssues from './migrations/0002_repositories_and_issue
 import * as sessions from './migrations/0003_sessions.ts';
 import * as checkpoints from './migrations/0004_checkpoints.ts';
 import * as runDeaths from './migrations/0005_run_deaths.ts';
+import * as issueKeys from './migrations/0006_issue_keys.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -21,6 +22,7 @@ const migrations: Record<string, Migration> = {
   '0003_sessions': sessions,
   '0004_checkpoints': checkpoints,
   '0005_run_deaths': runDeaths,
+  '0006_issue_keys': issueKeys,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */

@@ -54,6 +54,13 @@ CREATE TABLE checkpoints (
   pruned_at timestamp with time zone
 );
 
+CREATE TABLE former_repo_names (
+  forge text NOT NULL,
+  owner text NOT NULL,
+  name text NOT NULL,
+  repo_id uuid NOT NULL
+);
+
 CREATE TABLE issue_claims (
   id uuid NOT NULL,
   issue_id uuid NOT NULL,
@@ -190,7 +197,8 @@ CREATE TABLE sessions (
   spawn_run_id uuid,
   spawn_tries integer NOT NULL DEFAULT 0,
   spawn_at timestamp with time zone,
-  spawn_error text
+  spawn_error text,
+  issue_key text
 );
 
 CREATE TABLE tokens (
@@ -224,6 +232,9 @@ ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (id);
 ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_bundle_id_fkey FOREIGN KEY (bundle_id) REFERENCES bundles(id) ON DELETE SET NULL;
 ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id) ON DELETE CASCADE;
 ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_durability_check CHECK ((durability = ANY (ARRAY['local'::text, 'stored'::text, 'pushed'::text])));
+ALTER TABLE former_repo_names ADD CONSTRAINT former_repo_names_pkey PRIMARY KEY (forge, owner, name);
+ALTER TABLE former_repo_names ADD CONSTRAINT former_repo_names_repo_id_fkey FOREIGN KEY (repo_id) REFERENCES repos(id) ON DELETE CASCADE;
+ALTER TABLE former_repo_names ADD CONSTRAINT former_repo_names_check CHECK (((owner = lower(owner)) AND (name = lower(name))));
 ALTER TABLE issue_claims ADD CONSTRAINT issue_claims_pkey PRIMARY KEY (id);
 ALTER TABLE issue_claims ADD CONSTRAINT issue_claims_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;
 ALTER TABLE issue_claims ADD CONSTRAINT issue_claims_issue_id_fkey FOREIGN KEY (issue_id) REFERENCES issues(id) ON DELETE CASCADE;
@@ -267,12 +278,12 @@ CREATE INDEX agent_repos_repo_id_idx ON public.agent_repos USING btree (repo_id)
 CREATE UNIQUE INDEX agents_name_key ON public.agents USING btree (lower(name));
 CREATE INDEX bundles_session_id_idx ON public.bundles USING btree (session_id);
 CREATE INDEX checkpoints_bundle_id_idx ON public.checkpoints USING btree (bundle_id) WHERE (bundle_id IS NOT NULL);
+CREATE INDEX former_repo_names_repo_id_idx ON public.former_repo_names USING btree (repo_id);
 CREATE INDEX issue_claims_issue_id_idx ON public.issue_claims USING btree (issue_id);
 CREATE UNIQUE INDEX issue_claims_open_key ON public.issue_claims USING btree (issue_id) WHERE (released_at IS NULL);
 CREATE INDEX issue_claims_session_id_idx ON public.issue_claims USING btree (session_id) WHERE (released_at IS NULL);
 CREATE INDEX issue_claims_unsettled_idx ON public.issue_claims USING btree (agent_id) WHERE (labels_settled_at IS NULL);
 CREATE INDEX issues_label_keys_idx ON public.issues USING gin (label_keys) WHERE ((state = 'open'::text) AND (vanished_at IS NULL));
-CREATE INDEX issues_url_idx ON public.issues USING btree (lower(url));
 CREATE UNIQUE INDEX repos_name_key ON public.repos USING btree (forge, lower(owner), lower(name));
 CREATE INDEX runs_agent_id_idx ON public.runs USING btree (agent_id, id DESC);
 CREATE UNIQUE INDEX runs_idempotency_key ON public.runs USING btree (agent_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
@@ -281,7 +292,7 @@ CREATE INDEX runs_session_id_idx ON public.runs USING btree (session_id) WHERE (
 CREATE INDEX sessions_agent_id_idx ON public.sessions USING btree (agent_id, id DESC);
 CREATE INDEX sessions_due_at_idx ON public.sessions USING btree (due_at) WHERE (ended_at IS NULL);
 CREATE INDEX sessions_latest_checkpoint_id_idx ON public.sessions USING btree (latest_checkpoint_id) WHERE (latest_checkpoint_id IS NOT NULL);
-CREATE UNIQUE INDEX sessions_live_issue_key ON public.sessions USING btree (lower(issue_url)) WHERE ((ended_at IS NULL) AND (issue_url IS NOT NULL));
+CREATE UNIQUE INDEX sessions_live_issue_key ON public.sessions USING btree (issue_key) WHERE ((ended_at IS NULL) AND (issue_key IS NOT NULL));
 CREATE INDEX sessions_pending_idx ON public.sessions USING btree (agent_id, id) WHERE (status = 'pending'::text);
 CREATE INDEX sessions_prune_at_idx ON public.sessions USING btree (prune_at) WHERE (prune_at IS NOT NULL);
 CREATE INDEX sessions_resume_at_idx ON public.sessions USING btree (resume_at) WHERE (resume_at IS NOT NULL);

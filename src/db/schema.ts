@@ -15,6 +15,7 @@ export type Database = {
   agent_repos: AgentReposTable;
   issues: IssuesTable;
   issue_claims: IssueClaimsTable;
+  former_repo_names: FormerRepoNamesTable;
   checkpoints: CheckpointsTable;
   bundles: BundlesTable;
   bundle_chunks: BundleChunksTable;
@@ -201,6 +202,8 @@ export type SessionsTable = {
   /** `owner/name` */
   repo: string | null;
   issue_url: string | null;
+  /** One name for the issue, however its address is written. */
+  issue_key: string | null;
   /** The folder that the agent works in, on `host`. */
   worktree: string | null;
   host: string | null;
@@ -350,6 +353,14 @@ export type ReposTable = {
   updated_at: GeneratedTimestamp;
 };
 export type Repo = Selectable<ReposTable>;
+
+/** In lower case. */
+export type FormerRepoNamesTable = {
+  forge: 'github';
+  owner: string;
+  name: string;
+  repo_id: string;
+};
 
 export type AgentReposTable = { agent_id: string; repo_id: string };
 

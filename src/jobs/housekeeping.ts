@@ -5,6 +5,8 @@ import { purgeClaims } from '../db/queries/claim-retention.ts';
 import { purgeRuns } from '../db/queries/runs.ts';
 import { listHosts } from '../db/queries/worker-hosts.ts';
 import type { Log } from '../log.ts';
+import type { HeartbeatDeps } from '../services/heartbeat/step.ts';
+import { sweepClaims } from '../services/reconcile/sweep-claims.ts';
 import { defineJob } from './define.ts';
 import { HOUSEKEEPING_QUEUE, type Queues } from './queues.ts';
 import { ensureSchedule, type Schedule } from './schedule.ts';
@@ -13,13 +15,14 @@ export type HousekeepingDeps = {
   db: Db;
   log: Log;
   queues: Queues;
+  heartbeat: Pick<HeartbeatDeps, 'reconcile'>;
   runRetentionDays: number;
 };
 
 const SCHEDULE: Schedule = {
   queue: HOUSEKEEPING_QUEUE,
   everyMs: 60_000,
-  title: 'remove what is past its retention',
+  title: 'end claims nobody holds, remove what is past its retention',
 };
 const DAY_MS = 24 * 3600 * 1000;
 const BATCH = 1000;
@@ -29,13 +32,18 @@ const MAX_BATCHES = 50;
 /** How long finished jobs stay visible in Bull Board where we clean by hand. */
 const KEEP_JOBS_MS = 10 * 60_000;
 
-/** Deletes what is past its retention, in bounded batches, so that nothing grows for ever. */
+/**
+ * Ends the claims of agents that look after theirs no more, and deletes what is past its retention,
+ * in bounded batches, so that nothing grows for ever.
+ */
 export const housekeepingJob = defineJob({
   queue: HOUSEKEEPING_QUEUE,
   schema: z.object({}),
   concurrency: 1,
   run: async (deps: HousekeepingDeps, _data, signal) => {
     const before = new Date(Date.now() - deps.runRetentionDays * DAY_MS);
+    const ended = await sweepClaims(deps.heartbeat.reconcile, signal);
+    if (ended > 0) deps.log.info({ claims: ended }, 'ended claims that no session holds');
     const runs = await inBatches(signal, () =>
       purgeRuns(deps.db, { acceptedBefore: before, limit: BATCH }),
     );

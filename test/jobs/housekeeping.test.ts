@@ -6,6 +6,7 @@ import { purgeRuns } from '../../src/db/queries/runs.ts';
 import { housekeepingJob, scheduleHousekeeping } from '../../src/jobs/housekeeping.ts';
 import { HOUSEKEEPING_QUEUE } from '../../src/jobs/queues.ts';
 import { putAgent } from '../../src/services/agents/put.ts';
+import { openHeartbeatDeps } from '../../src/services/heartbeat/deps.ts';
 import { newId } from '../../src/services/ids.ts';
 import { startSession } from '../../src/services/sessions/start.ts';
 import { canStartRedis, flushableRedis } from '../setup/redis.ts';
@@ -23,8 +24,16 @@ describe.each(backends)('housekeeping on %s', (backend) => {
 
   const queue = () => deps.queues.all.find(({ name }) => name === HOUSEKEEPING_QUEUE)!;
   const schedule = (now = Date.now()) => scheduleHousekeeping(deps, now);
-  const work = () =>
-    housekeepingJob.run({ ...deps, runRetentionDays: 30 }, {}, new AbortController().signal);
+  async function work() {
+    const heartbeat = openHeartbeatDeps(deps);
+    try {
+      const days = { runRetentionDays: 30, sessionRetentionDays: 90, auditRetentionDays: 365 };
+      const given = { ...deps, heartbeat, ...days };
+      await housekeepingJob.run(given, {}, new AbortController().signal);
+    } finally {
+      await heartbeat.close();
+    }
+  }
 
   /** `count` runs of this kind and status, with ids of the time; accepted and (where it is so) finished so long ago. */
   async function addRuns(kind: string, status: string, daysAgo: number, count: number) {
@@ -150,7 +159,8 @@ describe.each(backends)('housekeeping on %s', (backend) => {
     const tally = Object.groupBy(left, ({ release_reason }) => release_reason ?? 'open');
     expect(Object.entries(tally).map(([kind, claims]) => [kind, claims?.length])).toEqual(
       expect.arrayContaining([
-        ['open', 2],
+        // Its agent tracks the repository no more, so it ends now.
+        ['repo_untracked', 2],
         ['unsettled', 3],
         ['released late', 4],
         ['settled late', 5],

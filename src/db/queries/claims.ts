@@ -1,18 +1,20 @@
 import { sql, type Transaction } from 'kysely';
 import type { Db } from '../connect.ts';
-import type { ClaimSource, Database, IssueState, Session } from '../schema.ts';
+import type { ClaimSource, Database, IssueState } from '../schema.ts';
 
 /**
  * Whether a session holds the claim `issue_claims`: one that is live, or one that ended and is to
- * be resumed.
+ * be resumed. While its agent is paused it is not, so its claim ends with the grace.
  */
 const hasLiveSession = sql<boolean>`EXISTS (
-  SELECT FROM sessions WHERE sessions.id = issue_claims.session_id
-    AND (sessions.ended_at IS NULL OR sessions.resume_at IS NOT NULL))`;
+  SELECT FROM sessions JOIN agents ON agents.id = sessions.agent_id
+  WHERE sessions.id = issue_claims.session_id
+    AND (sessions.ended_at IS NULL OR (sessions.resume_at IS NOT NULL AND NOT agents.paused)))`;
 
 export type ClaimRow = {
   claimId: string;
   agentId: string;
+  agentName: string;
   issueId: string;
   repoId: string;
   owner: string;
@@ -26,6 +28,8 @@ export type ClaimRow = {
   /** Whether the agent still tracks the repository. */
   tracked: boolean;
   released: boolean;
+  releaseReason: string | null;
+  releasedAt: Date | null;
   live: boolean;
   /** The id of the agent that holds the issue by an open claim, be it this one or another. */
   heldBy: string | null;
@@ -44,32 +48,66 @@ export type ClaimRow = {
   now: Date;
 };
 
+const claimColumns = sql`
+  issue_claims.id AS "claimId", issue_claims.agent_id AS "agentId", owner.name AS "agentName",
+  issues.id AS "issueId", repos.id AS "repoId",
+  repos.owner, repos.name, issues.number, issues.url, issues.state, issues.labels,
+  issues.vanished_at IS NOT NULL AS vanished, issue_claims.source,
+  agent_repos.repo_id IS NOT NULL AS tracked,
+  issue_claims.released_at IS NOT NULL AS released,
+  issue_claims.release_reason AS "releaseReason", issue_claims.released_at AS "releasedAt",
+  ${hasLiveSession} AS live, holder.agent_id AS "heldBy",
+  greatest(issue_claims.claimed_at,
+    (SELECT ended_at FROM sessions WHERE sessions.id = issue_claims.session_id)
+  ) AS "claimedAt", issues.changed_at AS "changedAt",
+  repos.pass_started_at AS "passStartedAt", issues.labels_written_at AS "labelsWrittenAt",
+  repos.label_failure_text AS "labelFailureText",
+  coalesce(repos.label_next_attempt_at > now(), false) AS "labelsBlocked",
+  coalesce(repos.next_attempt_at > now(), false) AS "syncBlocked",
+  now() AS now`;
+
+const claimJoins = sql`
+  issue_claims
+  JOIN agents AS owner ON owner.id = issue_claims.agent_id
+  JOIN issues ON issues.id = issue_claims.issue_id
+  JOIN repos ON repos.id = issues.repo_id
+  LEFT JOIN agent_repos
+    ON agent_repos.repo_id = repos.id AND agent_repos.agent_id = issue_claims.agent_id
+  LEFT JOIN issue_claims AS holder
+    ON holder.issue_id = issues.id AND holder.released_at IS NULL`;
+
 /** What there is to look after for an agent: its open claims, and labels that lag behind. */
 export async function listClaims(db: Db, agentId: string): Promise<ClaimRow[]> {
   const { rows } = await sql<ClaimRow>`
-    SELECT issue_claims.id AS "claimId", issue_claims.agent_id AS "agentId", issues.id AS "issueId", repos.id AS "repoId",
-      repos.owner, repos.name, issues.number, issues.url, issues.state, issues.labels,
-      issues.vanished_at IS NOT NULL AS vanished, issue_claims.source,
-      agent_repos.repo_id IS NOT NULL AS tracked,
-      issue_claims.released_at IS NOT NULL AS released, ${hasLiveSession} AS live,
-      holder.agent_id AS "heldBy",
-      greatest(issue_claims.claimed_at,
-        (SELECT ended_at FROM sessions WHERE sessions.id = issue_claims.session_id)
-      ) AS "claimedAt", issues.changed_at AS "changedAt",
-      repos.pass_started_at AS "passStartedAt", issues.labels_written_at AS "labelsWrittenAt",
-      repos.label_failure_text AS "labelFailureText",
-      coalesce(repos.label_next_attempt_at > now(), false) AS "labelsBlocked",
-      coalesce(repos.next_attempt_at > now(), false) AS "syncBlocked",
-      now() AS now
-    FROM issue_claims
-    JOIN issues ON issues.id = issue_claims.issue_id
-    JOIN repos ON repos.id = issues.repo_id
-    LEFT JOIN agent_repos
-      ON agent_repos.repo_id = repos.id AND agent_repos.agent_id = issue_claims.agent_id
-    LEFT JOIN issue_claims AS holder
-      ON holder.issue_id = issues.id AND holder.released_at IS NULL
+    SELECT ${claimColumns} FROM ${claimJoins}
     WHERE issue_claims.agent_id = ${agentId} AND issue_claims.labels_settled_at IS NULL
     ORDER BY repos.owner, repos.name, issues.number, issue_claims.id`.execute(db);
+  return rows;
+}
+
+export async function readClaim(db: Db, claimId: string): Promise<ClaimRow | undefined> {
+  const { rows } = await sql<ClaimRow>`
+    SELECT ${claimColumns} FROM ${claimJoins} WHERE issue_claims.id = ${claimId}`.execute(db);
+  return rows[0];
+}
+
+/**
+ * Claims of any agent that may have to end: the issue is closed or gone, or no session has held it for
+ * the grace. In order of their ids, those behind `after`.
+ */
+export async function listEndingClaims(
+  db: Db,
+  options: { graceSeconds: number; after: string | null; limit: number },
+): Promise<ClaimRow[]> {
+  const { rows } = await sql<ClaimRow>`
+    SELECT ${claimColumns} FROM ${claimJoins}
+    WHERE issue_claims.released_at IS NULL
+      AND (${options.after}::uuid IS NULL OR issue_claims.id > ${options.after}::uuid)
+      AND (issues.state = 'closed' OR issues.vanished_at IS NOT NULL
+        OR (issue_claims.claimed_at < now() - make_interval(secs => ${options.graceSeconds})
+          AND NOT ${hasLiveSession}))
+    ORDER BY issue_claims.id
+    LIMIT ${options.limit}`.execute(db);
   return rows;
 }
 
@@ -163,30 +201,4 @@ export async function settleClaims(db: Db, claimIds: string[]): Promise<void> {
       WHERE id = any(${claimIds}::uuid[]) AND released_at IS NOT NULL
         AND labels_settled_at IS NULL
       ORDER BY id FOR UPDATE)`.execute(db);
-}
-
-/**
- * Claims the issue that the session names, if it is one of a tracked repository; a claim that the
- * agent has already becomes this session's. False: another agent holds the issue.
- */
-export async function claimIssueForSession(
-  db: Db,
-  id: string,
-  session: Pick<Session, 'id' | 'agent_id' | 'issue_url'>,
-): Promise<boolean> {
-  const { rows } = await sql<{ tracked: boolean; claimed: boolean }>`
-    WITH issue AS (
-      SELECT id FROM issues WHERE lower(url) = lower(${session.issue_url}) AND vanished_at IS NULL
-    ), claimed AS (
-      INSERT INTO issue_claims (id, issue_id, agent_id, session_id, source)
-      SELECT ${id}::uuid, issue.id, ${session.agent_id}::uuid, ${session.id}::uuid, 'session'
-      FROM issue
-      ON CONFLICT (issue_id) WHERE released_at IS NULL DO UPDATE
-        SET session_id = EXCLUDED.session_id, source = 'session'
-        WHERE issue_claims.agent_id = EXCLUDED.agent_id
-      RETURNING issue_claims.id
-    )
-    SELECT EXISTS (SELECT FROM issue) AS tracked, EXISTS (SELECT FROM claimed) AS claimed
-  `.execute(db);
-  return rows[0]?.tracked !== true || rows[0].claimed;
 }

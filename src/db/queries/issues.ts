@@ -31,6 +31,7 @@ export async function upsertIssues(
   const page = JSON.stringify(
     issues.map((issue) => ({ ...issue, label_keys: labelKeys(issue.labels) })),
   );
+  await unsettleReopened(trx, repoId, page);
   const { rows } = await sql`
     INSERT INTO issues (id, repo_id, number, url, title, state, labels, label_keys,
       upstream_updated_at, closed_at)
@@ -57,7 +58,35 @@ export async function upsertIssues(
   return rows.length;
 }
 
-/** Stored issues that a whole listing did not show, claimed ones first; `limit` at most. */
+/**
+ * Lets the labels follow where an issue is open again whose claim ended when it was closed. To be
+ * called before the page is stored.
+ */
+async function unsettleReopened(
+  trx: Transaction<Database>,
+  repoId: string,
+  page: string,
+): Promise<void> {
+  await sql`
+    UPDATE issue_claims SET labels_settled_at = NULL
+    WHERE id IN (
+      SELECT last.id
+      FROM jsonb_to_recordset(${page}::jsonb) AS page (
+        number integer, state text, "updatedAt" timestamptz)
+      JOIN issues ON issues.repo_id = ${repoId} AND issues.number = page.number
+      JOIN LATERAL (
+        SELECT id, release_reason FROM issue_claims WHERE issue_id = issues.id
+        ORDER BY claimed_at DESC, id DESC LIMIT 1) AS last ON true
+      WHERE issues.state = 'closed' AND page.state = 'open'
+        AND page."updatedAt" >= issues.upstream_updated_at
+        AND last.release_reason = 'issue_closed'
+    )`.execute(trx);
+}
+
+/**
+ * Stored issues that a whole listing did not show, neither in its noted pages nor in what was `seen`
+ * since; claimed ones first, `limit` at most.
+ */
 export async function listUnseenIssues(
   db: Db,
   repoId: string,

@@ -2,6 +2,7 @@ import { sql, type Transaction } from 'kysely';
 import type { Db } from '../connect.ts';
 import type { Database } from '../schema.ts';
 import { type Failure, nextAttempt } from './repo-failures.ts';
+import { noteFormerName } from './issue-keys.ts';
 import type { RepoName } from './repos.ts';
 
 /**
@@ -183,5 +184,7 @@ export async function renameRepo(
       WHERE other.id <> repos.id AND other.forge = repos.forge
         AND lower(other.owner) = lower(${to.owner}) AND lower(other.name) = lower(${to.name}))
     RETURNING id`.execute(trx);
-  return rows.length === 1;
+  if (rows.length === 0) return false;
+  await noteFormerName(trx, lease.repoId, lease, to);
+  return true;
 }

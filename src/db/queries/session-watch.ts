@@ -76,6 +76,10 @@ export async function insertSuccessors(
             AND EXISTS (
               SELECT FROM worker_hosts
               WHERE worker_hosts.host = ended.host AND seen_at < now() - ${HOST_GONE}))
+          -- One agent at a time: another may have taken up the issue meanwhile.
+          AND NOT EXISTS (
+            SELECT FROM sessions AS other
+            WHERE other.issue_key = ended.issue_key AND other.ended_at IS NULL)
         ORDER BY ended.resume_at
         LIMIT ${ids.length}
         FOR UPDATE OF ended SKIP LOCKED
@@ -92,10 +96,10 @@ export async function insertSuccessors(
     )
     INSERT INTO sessions
       (id, agent_id, agent_name, root_id, resumed_from, attempt, status, objective, repo, issue_url,
-       worktree, host, branch, checkpoint_branch, latest_checkpoint_id, turn,
+       issue_key, worktree, host, branch, checkpoint_branch, latest_checkpoint_id, turn,
        lease_seconds, timeout_seconds, start_seconds, spawner, spawn_tries, spawn_at)
     SELECT fresh.id, due.agent_id, due.agent_name, due.root_id, due.id, due.attempt + 1, 'pending',
-      due.objective, due.repo, due.issue_url, NULL, due.host, due.branch,
+      due.objective, due.repo, due.issue_url, due.issue_key, NULL, due.host, due.branch,
       'checkpoint/' || due.agent_name || '/' || fresh.id::text, due.latest_checkpoint_id, due.turn,
       due.lease_seconds, due.timeout_seconds, due.start_seconds,
       coalesce(agents.policy -> 'spawner' ->> 'type', 'pull'), 1, now() + ${PREPARE_TIME}

@@ -9,6 +9,7 @@ export type NewSession = {
   objective: string;
   repo: string | null;
   issueUrl: string | null;
+  issueKey: string | null;
   worktree: string | null;
   host: string | null;
   branch: string | null;
@@ -26,12 +27,12 @@ export type NewSession = {
 export async function insertSession(db: Db, session: NewSession): Promise<Session | undefined> {
   const { rows } = await sql<Session>`
     INSERT INTO sessions
-      (id, agent_id, agent_name, root_id, status, objective, repo, issue_url, worktree, host, branch,
+      (id, agent_id, agent_name, root_id, status, objective, repo, issue_url, issue_key, worktree, host, branch,
        checkpoint_branch, turn, lease_seconds, timeout_seconds, start_seconds,
        start_deadline_at, deadline_at, started_at)
     SELECT ${session.id}::uuid, agents.id, agents.name, ${session.id}::uuid, 'starting',
-      ${session.objective}, ${session.repo}, ${session.issueUrl}, ${session.worktree},
-      ${session.host}, ${session.branch},
+      ${session.objective}, ${session.repo}, ${session.issueUrl}, ${session.issueKey},
+      ${session.worktree}, ${session.host}, ${session.branch},
       'checkpoint/' || agents.name || '/' || ${session.id}::text, ${session.turn}::int,
       ${session.leaseSeconds}::int, ${session.timeoutSeconds}::int, ${session.startSeconds}::int,
       now() + make_interval(secs => ${session.startSeconds}::int),
@@ -81,12 +82,12 @@ export async function findSuccessor(db: Db, id: string): Promise<string | undefi
 
 export async function findLiveSessionOfIssue(
   db: Db,
-  issueUrl: string,
+  issueKey: string,
 ): Promise<Pick<Session, 'id' | 'agent_name'> | undefined> {
   return await db
     .selectFrom('sessions')
     .select(['id', 'agent_name'])
-    .where(sql<string>`lower(issue_url)`, '=', issueUrl.toLowerCase())
+    .where('issue_key', '=', issueKey)
     .where('ended_at', 'is', null)
     .executeTakeFirst();
 }
@@ -160,39 +161,6 @@ export async function endSession(
     .where('ended_at', 'is', null)
     .returningAll()
     .executeTakeFirst();
-}
-
-/**
- * Tells live sessions of an agent whose issue was closed upstream to cancel, once each. Returns every
- * directive that waits for a live session of the agent.
- */
-export async function directSessions(
-  db: Db,
-  agentId: string,
-): Promise<
-  { id: string; directive: Session['directive']; issueUrl: string | null; fresh: boolean }[]
-> {
-  const directive = { type: 'cancel', reason: 'the issue was closed upstream' };
-  const { rows } = await sql<{
-    id: string;
-    directive: Session['directive'];
-    issueUrl: string | null;
-    fresh: boolean;
-  }>`
-    WITH cancelled AS (
-      UPDATE sessions SET directive = ${JSON.stringify(directive)}::jsonb
-      FROM issues
-      WHERE sessions.agent_id = ${agentId} AND sessions.ended_at IS NULL
-        AND sessions.directive IS NULL
-        AND lower(issues.url) = lower(sessions.issue_url) AND issues.state = 'closed'
-      RETURNING sessions.id, sessions.directive, sessions.issue_url AS "issueUrl", true AS fresh
-    )
-    SELECT * FROM cancelled
-    UNION ALL
-    SELECT id, directive, issue_url, false FROM sessions
-    WHERE agent_id = ${agentId} AND ended_at IS NULL AND directive IS NOT NULL
-    ORDER BY id`.execute(db);
-  return rows;
 }
 
 export type SessionNews = { timedOut: number; resumed: number; needsAttention: string[] };

@@ -1,5 +1,6 @@
 import type { ClaimRow } from '../../db/queries/claims.ts';
 import {
+  carries,
   carriesClaim,
   type LabelGoal,
   type LabelNames,
@@ -24,7 +25,7 @@ export type Rules = { agentName: string; labels: LabelNames; graceSeconds: numbe
 export function decide(row: ClaimRow, rules: Rules): Decision {
   const release = row.released ? undefined : reasonToRelease(row, rules);
   const decision: Decision = release ? { row, release } : { row };
-  const goal = goalOf(row, release);
+  const goal = goalOf(row, release, rules.labels);
   if (!goal) return decision;
   return { ...decision, plan: planLabels(row.labels, goal, rules.labels, rules.agentName) };
 }
@@ -55,18 +56,32 @@ function isStale(row: ClaimRow, { graceSeconds }: Rules): boolean {
   return row.passStartedAt.getTime() - lastSign > graceMs;
 }
 
-function goalOf(row: ClaimRow, release: ReleaseReason | undefined): LabelGoal | undefined {
+function goalOf(
+  row: ClaimRow,
+  release: ReleaseReason | undefined,
+  labels: LabelNames,
+): LabelGoal | undefined {
   // Who took the labels away, or the repository, has said what the issue is to carry.
   if (row.vanished || release === 'labels_removed' || release === 'repo_untracked')
     return undefined;
   if (row.state === 'closed') return 'done';
   if (!row.released && !release) return 'in_progress';
-  return row.released && row.heldBy !== null ? afterTakeover(row) : 'ready';
+  if (row.released && row.heldBy !== null) return afterTakeover(row);
+  return row.releaseReason === 'issue_closed' ? afterReopening(row, labels) : 'ready';
 }
 
 /** The issue was claimed anew since: its status is the new claim's, and so is the agent's label. */
 const afterTakeover = (row: ClaimRow): LabelGoal | undefined =>
   row.heldBy === row.agentId ? undefined : 'unclaimed';
+
+/** The claim ended with the issue, which was opened again since. */
+function afterReopening(row: ClaimRow, labels: LabelNames): LabelGoal | undefined {
+  if (carries(row.labels, labels.done)) return 'reopened';
+  // Once our labels had followed, whatever it carries now is somebody's wish.
+  const followed =
+    row.labelsWrittenAt !== null && row.releasedAt !== null && row.labelsWrittenAt > row.releasedAt;
+  return followed ? undefined : 'ready';
+}
 
 export const isEmpty = ({ add, remove }: LabelPlan): boolean =>
   add.length === 0 && remove.length === 0;

@@ -7,8 +7,11 @@ export type LabelNames = {
   agentPrefix: string;
 };
 
-/** What the labels of an issue are to say; `unclaimed` leaves the status to someone else. */
-export type LabelGoal = 'in_progress' | 'ready' | 'done' | 'unclaimed';
+/**
+ * What the labels of an issue are to say; `unclaimed` leaves the status to someone else, and
+ * `reopened` leaves it to whoever has set one since.
+ */
+export type LabelGoal = 'in_progress' | 'ready' | 'done' | 'unclaimed' | 'reopened';
 
 export type LabelPlan = { add: string[]; remove: string[] };
 
@@ -22,6 +25,9 @@ export const claimKeys = (names: LabelNames, agentName: string): string[] => [
   key(names.inProgress),
   key(agentLabel(names, agentName)),
 ];
+
+export const carries = (labels: string[], label: string): boolean =>
+  labels.some((carried) => key(carried) === key(label));
 
 export function carriesClaim(labels: string[], names: LabelNames, agentName: string): boolean {
   const carried = new Set(labels.map(key));
@@ -38,7 +44,8 @@ export function planLabels(
   names: LabelNames,
   agentName: string,
 ): LabelPlan {
-  const wanted = wantedLabels(goal, names, agentName);
+  const inProgress = goal === 'reopened' && carries(labels, names.inProgress);
+  const wanted = inProgress ? [] : wantedLabels(goal, names, agentName);
   const wantedKeys = new Set(wanted.map(key));
   const carried = new Set(labels.map(key));
   const ours = ourLabels(goal, names, agentName);
@@ -50,7 +57,7 @@ export function planLabels(
 
 function wantedLabels(goal: LabelGoal, names: LabelNames, agentName: string): string[] {
   if (goal === 'in_progress') return [names.inProgress, agentLabel(names, agentName)];
-  if (goal === 'ready') return [names.ready];
+  if (goal === 'ready' || goal === 'reopened') return [names.ready];
   if (goal === 'done') return [names.done];
   return [];
 }
@@ -62,6 +69,7 @@ function ourLabels(goal: LabelGoal, names: LabelNames, agentName: string) {
   const status = new Set([names.inProgress, names.ready, names.done].map(key));
   return (label: string): boolean => {
     if (goal === 'unclaimed') return label === own;
+    if (goal === 'reopened') return label === key(names.done);
     // Nobody works on what is done: there the labels of all agents go.
     if (goal === 'done' && label.startsWith(prefix)) return true;
     return label === own || status.has(label);

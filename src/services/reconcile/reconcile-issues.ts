@@ -1,13 +1,9 @@
-import {
-  adoptClaims,
-  listAdoptable,
-  listClaims,
-  releaseClaims,
-  settleClaims,
-} from '../../db/queries/claims.ts';
+import { adoptClaims, listAdoptable, listClaims, settleClaims } from '../../db/queries/claims.ts';
 import { newId } from '../ids.ts';
+import { claimForSessions } from './claim-sessions.ts';
 import { type Decision, decide, isEmpty } from './decide.ts';
 import { claimKeys } from './labels.ts';
+import { releaseDecided } from './release.ts';
 import type { ReconcileDeps } from './settings.ts';
 import type { LabelWrite } from './write-issue.ts';
 import { writeLabels } from './write-labels.ts';
@@ -33,11 +29,12 @@ export async function reconcileIssues(
   agent: { id: string; name: string },
   { signal }: { signal: AbortSignal },
 ): Promise<ReconcileReport> {
+  const claims = await claimForSessions(deps.db, agent.id);
   const adoptedUrls = await adopt(deps, agent);
   const rules = { ...deps.settings, agentName: agent.name };
   const decisions = (await listClaims(deps.db, agent.id)).map((row) => decide(row, rules));
   signal.throwIfAborted();
-  const released = await release(deps, decisions);
+  const released = await releaseDecided(deps.db, decisions);
   const standing = decisions.filter(({ row, release }) => !release || released.has(row.claimId));
   await settleClaims(
     deps.db,
@@ -47,9 +44,14 @@ export async function reconcileIssues(
   );
   const labels = await writeLabels(deps, standing.flatMap(toWrite), signal);
   const releasedUrls = standing.flatMap(({ row, release }) => (release ? [row.url] : []));
-  const touched = new Set([...adoptedUrls, ...releasedUrls, ...labels.writtenUrls]);
+  const touched = new Set([
+    ...claims.claimedUrls,
+    ...adoptedUrls,
+    ...releasedUrls,
+    ...labels.writtenUrls,
+  ]);
   return {
-    warnings: labels.warnings,
+    warnings: [...claims.warnings, ...labels.warnings],
     touchedIssueUrls: [...touched].sort(),
     adopted: adoptedUrls.length,
     released: released.size,
@@ -71,17 +73,6 @@ async function adopt(
     ),
   );
   return found.flatMap(({ issueId, url }) => (adopted.has(issueId) ? [url] : []));
-}
-
-/** Ends the claims that are to end. Returns the ids of those that did. */
-async function release({ db }: ReconcileDeps, decisions: Decision[]): Promise<Set<string>> {
-  const releases = decisions.flatMap(({ row, release, plan }) => {
-    if (!release) return [];
-    const settled = !plan || isEmpty(plan);
-    const unlessLive = release === 'no_live_session';
-    return [{ claimId: row.claimId, reason: release, settled, unlessLive }];
-  });
-  return new Set(await releaseClaims(db, releases));
 }
 
 function toWrite({ row, release, plan }: Decision): LabelWrite[] {

@@ -1,11 +1,13 @@
 import type { Db } from '../../db/connect.ts';
 import { findAgent } from '../../db/queries/agents.ts';
 import { findLiveSessionOfIssue, insertSession } from '../../db/queries/sessions.ts';
-import { claimIssueForSession } from '../../db/queries/claims.ts';
+import { claimIssueForSession } from '../../db/queries/session-claims.ts';
+import { presentIssueKey } from '../../db/queries/issue-keys.ts';
 import type { Session } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
 import { redactSaid } from '../checkpoints/redact.ts';
 import { newId } from '../ids.ts';
+import { issueKey } from '../issues/issue-key.ts';
 import { issueSessionToken } from '../tokens/session-token.ts';
 import { type AskedTimes, type SessionSettings, sessionTimes } from './settings.ts';
 
@@ -41,19 +43,21 @@ export async function startSession(
   if (!agent) throw noAgent(agentName);
   const objective = await redactSaid(request.objective);
   return await db.transaction().execute(async (trx) => {
+    const key = issueUrl === undefined ? null : await presentIssueKey(trx, issueKey(issueUrl));
     const session = await insertSession(trx, {
       id: newId(),
       agentName,
       objective,
       repo: request.repo ?? null,
       issueUrl: issueUrl ?? null,
+      issueKey: key,
       worktree: request.worktree ?? null,
       host: request.host ?? null,
       branch: request.branch ?? null,
       turn: request.turn ?? null,
       ...sessionTimes(request, agent.policy, settings),
     });
-    if (!session) throw await explain(trx, agentName, issueUrl);
+    if (!session) throw await explain(trx, agentName, issueUrl, key);
     if (issueUrl !== undefined && !(await claimIssueForSession(trx, newId(), session))) {
       throw claimed(issueUrl, 'another agent');
     }
@@ -61,8 +65,13 @@ export async function startSession(
   });
 }
 
-async function explain(db: Db, agentName: string, issueUrl: string | undefined): Promise<AppError> {
-  const holder = issueUrl === undefined ? undefined : await findLiveSessionOfIssue(db, issueUrl);
+async function explain(
+  db: Db,
+  agentName: string,
+  issueUrl: string | undefined,
+  key: string | null,
+): Promise<AppError> {
+  const holder = key === null ? undefined : await findLiveSessionOfIssue(db, key);
   if (issueUrl !== undefined && holder) return claimed(issueUrl, `session ${holder.id}`);
   return new AppError(
     'conflict',

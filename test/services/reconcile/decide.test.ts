@@ -14,6 +14,7 @@ function row(fields: Partial<ClaimRow> = {}): ClaimRow {
   return {
     claimId: 'claim',
     agentId: 'agent',
+    agentName: 'builder',
     issueId: 'issue',
     repoId: 'repo',
     owner: 'acme',
@@ -26,6 +27,8 @@ function row(fields: Partial<ClaimRow> = {}): ClaimRow {
     source: 'session',
     tracked: true,
     released: false,
+    releaseReason: null,
+    releasedAt: null,
     live: false,
     heldBy: 'agent',
     claimedAt: ago(5),

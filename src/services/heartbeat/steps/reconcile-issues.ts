@@ -9,7 +9,9 @@ export const reconcileIssues: Step = {
   timeoutMs: 10_000,
   run: async (pass, signal) => {
     const agent = loadedAgent(pass);
-    if (!agent.tracks_repos && !agent.has_claims) return { skipped: true };
+    if (!agent.tracks_repos && !agent.has_claims && !agent.has_sessions) {
+      return { skipped: true };
+    }
     const report = await reconcile(pass.deps.reconcile, agent, { signal });
     const { warnings, touchedIssueUrls, adopted, released, labelled } = report;
     const done = [

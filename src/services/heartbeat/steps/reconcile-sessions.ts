@@ -1,4 +1,5 @@
-import { directSessions, readSessionNews } from '../../../db/queries/sessions.ts';
+import { directSessions } from '../../../db/queries/session-directives.ts';
+import { readSessionNews } from '../../../db/queries/sessions.ts';
 import { plural } from '../../plural.ts';
 import { loadedAgent, type Step } from '../step.ts';
 
