@@ -11,6 +11,7 @@ import * as sessions from './migrations/0003_sessions.ts';
 import * as checkpoints from './migrations/0004_checkpoints.ts';
 import * as runDeaths from './migrations/0005_run_deaths.ts';
 import * as issueKeys from './migrations/0006_issue_keys.ts';
+import * as waitingRuns from './migrations/0007_waiting_runs.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -23,6 +24,7 @@ const migrations: Record<string, Migration> = {
   '0004_checkpoints': checkpoints,
   '0005_run_deaths': runDeaths,
   '0006_issue_keys': issueKeys,
+  '0007_waiting_runs': waitingRuns,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */

@@ -289,6 +289,7 @@ CREATE INDEX runs_agent_id_idx ON public.runs USING btree (agent_id, id DESC);
 CREATE UNIQUE INDEX runs_idempotency_key ON public.runs USING btree (agent_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE INDEX runs_live_idx ON public.runs USING btree (dispatched_at) WHERE (finished_at IS NULL);
 CREATE INDEX runs_session_id_idx ON public.runs USING btree (session_id) WHERE (session_id IS NOT NULL);
+CREATE INDEX runs_waiting_idx ON public.runs USING btree (agent_id, kind) WHERE (finished_at IS NULL);
 CREATE INDEX sessions_agent_id_idx ON public.sessions USING btree (agent_id, id DESC);
 CREATE INDEX sessions_due_at_idx ON public.sessions USING btree (due_at) WHERE (ended_at IS NULL);
 CREATE INDEX sessions_latest_checkpoint_id_idx ON public.sessions USING btree (latest_checkpoint_id) WHERE (latest_checkpoint_id IS NOT NULL);

@@ -11,6 +11,7 @@ import type { Claims } from '../services/runs/claims.ts';
 import { executeRun } from '../services/runs/execute.ts';
 import { defineJob } from './define.ts';
 import { type Queues, RUN_QUEUES } from './queues.ts';
+import type { Slots } from './slots.ts';
 import type { Wakeups } from './wakeups.ts';
 
 export type HeartbeatJobDeps = {
@@ -18,22 +19,24 @@ export type HeartbeatJobDeps = {
   claims: Claims;
   queues: Queues;
   wakeups: Wakeups;
+  slots: Slots;
 };
 
 /** Runs one recorded heartbeat. Twice is harmless: the second finds that the row is not queued. */
 export const heartbeatJob = defineJob({
   queue: RUN_QUEUES.heartbeat,
   schema: z.object({ runId: z.uuid(), agentName: z.string(), origin: z.string().nullable() }),
-  run: async (deps: HeartbeatJobDeps, { runId, origin }, signal) => {
-    const executed = await executeRun(
-      { db: deps.heartbeat.db, claims: deps.claims },
-      runId,
-      signal,
-      (run, runSignal) => runHeartbeat(deps.heartbeat, heartbeatSteps, run, runSignal),
-    );
-    if (executed.kind === 'finished') deps.wakeups.answer(executed.run, origin);
-    if (executed.kind === 'released') await deps.queues.enqueueRun(executed.dispatch, origin);
-  },
+  run: (deps: HeartbeatJobDeps, { runId, origin }, signal) =>
+    deps.slots.use(async (leave) => {
+      const executed = await executeRun(
+        { db: deps.heartbeat.db, claims: deps.claims },
+        runId,
+        signal,
+        (run, runSignal) => runHeartbeat(deps.heartbeat, heartbeatSteps, run, runSignal, leave),
+      );
+      if (executed.kind === 'finished') deps.wakeups.answer(executed.run, origin);
+      if (executed.kind === 'released') await deps.queues.enqueueRun(executed.dispatch, origin);
+    }),
 });
 
 /**
@@ -53,6 +56,7 @@ export async function submitHeartbeat(
       agentName,
       dispatch: 1,
       host: null,
+      ahead: accepted.ahead,
     };
     void deps.queues.enqueueRun(dispatch, deps.origin).catch(deps.onEnqueueError);
   }

@@ -70,10 +70,14 @@ export function openQueues(backend: QueueBackend, onError: (error: Error) => voi
       ...hosts.map((host) => runQueue(hostQueue(RUN_QUEUES.checkpoint, host))),
     ],
     enqueueRun: async (dispatch, origin) => {
+      const { ahead = 0 } = dispatch;
       const data: RunJobData = { runId: dispatch.id, agentName: dispatch.agentName, origin };
       const name = `${dispatch.kind} ${dispatch.agentName}`;
       // One by one: on PostgreSQL, BullMQ's bulk form creates two temporary tables a call.
-      const added = queueFor(dispatch).add(name, data, { jobId: jobIdOf(dispatch) });
+      const added = queueFor(dispatch).add(name, data, {
+        jobId: jobIdOf(dispatch),
+        ...(ahead > 0 && { priority: Math.min(ahead, MAX_PRIORITY) }),
+      });
       await withTimeout(added, TIMEOUT_MS);
     },
     isPending: async (dispatch) => {
@@ -85,6 +89,19 @@ export function openQueues(backend: QueueBackend, onError: (error: Error) => voi
       await Promise.allSettled([...opened].map((queue) => queue.close()));
     },
   };
+}
+
+/** BullMQ takes what has none first, then the lowest: the first run of every agent, then the second ones. */
+const MAX_PRIORITY = 2 ** 21 - 1;
+
+/** Numbers what is handed over together, so that agents take turns. */
+export function inTurns(dispatches: Dispatch[]): Dispatch[] {
+  const counts = new Map<string, number>();
+  return dispatches.map((dispatch) => {
+    const ahead = counts.get(dispatch.agentName) ?? 0;
+    counts.set(dispatch.agentName, ahead + 1);
+    return { ...dispatch, ahead };
+  });
 }
 
 /**

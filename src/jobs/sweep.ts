@@ -6,7 +6,7 @@ import {
   requeueAbandoned,
   takeOverdue,
 } from '../db/queries/run-claims.ts';
-import type { Queues } from './queues.ts';
+import { inTurns, type Queues } from './queues.ts';
 import type { Wakeups } from './wakeups.ts';
 
 export type SweepDeps = { db: Db; queues: Queues; wakeups: Wakeups };
@@ -62,5 +62,5 @@ async function redispatchLost(deps: SweepDeps, limits: SweepLimits): Promise<num
 }
 
 async function enqueueAll(queues: Queues, dispatches: Dispatch[]): Promise<void> {
-  await Promise.all(dispatches.map((dispatch) => queues.enqueueRun(dispatch, null)));
+  await Promise.all(inTurns(dispatches).map((dispatch) => queues.enqueueRun(dispatch, null)));
 }

@@ -4,7 +4,7 @@ import type { Log } from '../log.ts';
 import type { SessionSettings } from '../services/sessions/settings.ts';
 import { watchSessions } from '../services/sessions/watch.ts';
 import { defineJob } from './define.ts';
-import { type Queues, TIMEOUT_WATCH_QUEUE } from './queues.ts';
+import { inTurns, type Queues, TIMEOUT_WATCH_QUEUE } from './queues.ts';
 import { ensureSchedule, type Schedule } from './schedule.ts';
 
 export type TimeoutWatchDeps = {
@@ -29,7 +29,7 @@ export const timeoutWatchJob = defineJob({
   run: async ({ db, log, queues, sessionSettings }: TimeoutWatchDeps) => {
     const { runs } = await watchSessions({ db, log, settings: sessionSettings, batch: BATCH });
     // What the queue does not take, the sweep hands it again.
-    await Promise.allSettled(runs.map((run) => queues.enqueueRun(run, null)));
+    await Promise.allSettled(inTurns(runs).map((run) => queues.enqueueRun(run, null)));
   },
 });
 

@@ -7,6 +7,8 @@ import { scheduleHousekeeping } from './housekeeping.ts';
 import { hostQueue } from './queues.ts';
 import { checkRegistry, type JobDeps, jobs } from './registry.ts';
 import { scheduleTimeoutWatch } from './timeout-watch.ts';
+import { PLACES_PER_AGENT } from './session-work.ts';
+import { createGate, createSlots } from './slots.ts';
 import { sweep, SWEEP_LIMITS } from './sweep.ts';
 
 export type Workers = {
@@ -18,7 +20,7 @@ export type Workers = {
 };
 
 export type WorkersOptions = {
-  deps: JobDeps;
+  deps: Omit<JobDeps, 'slots' | 'sessionGate'>;
   log: Log;
   /** Names this machine: work on its worktrees comes to its workers. */
   host: string;
@@ -30,7 +32,10 @@ export type WorkersOptions = {
 const GIVE_BACK_MS = 2000;
 
 export function startWorkers(options: WorkersOptions): Workers {
-  const { deps, log, host, concurrency, sweepMs } = options;
+  const { log, host, concurrency, sweepMs } = options;
+  const slots = createSlots((error) => log.error({ err: error }, 'job failed'));
+  const sessionGate = createGate(PLACES_PER_AGENT);
+  const deps = { ...options.deps, slots, sessionGate };
   checkRegistry(
     jobs,
     deps.queues.all.map((queue) => queue.name),
@@ -57,7 +62,10 @@ export function startWorkers(options: WorkersOptions): Workers {
 
   return {
     close: async (deadlineMs) => {
-      const closed = Promise.all([stopSweeping(), ...workers.map((worker) => worker.close())]);
+      sessionGate.close();
+      const closed = Promise.all([stopSweeping(), ...workers.map((worker) => worker.close())]).then(
+        () => slots.idle(),
+      );
       closed.catch((error: unknown) => log.warn({ err: error }, 'closing a queue worker'));
       await withTimeout(closed, deadlineMs).catch(() => giveBack(drain, closed, workers));
     },

@@ -129,6 +129,8 @@ export type Dispatch = {
   dispatch: number;
   /** The host whose workers shall have it; null: any. */
   host: string | null;
+  /** How many runs of the same agent wait before it: agents take turns. */
+  ahead?: number;
 };
 
 /** Gives a claim back before its lease ends, so that another worker need not wait for it. */

@@ -14,18 +14,28 @@ export type AcceptedRun = {
   requestHash: Buffer | null;
 };
 
+export type Insertion = {
+  /** Whether the row was written. */
+  written: boolean;
+  /** How many unfinished runs of the same agent and kind came before it, counted to the limit. */
+  ahead: number;
+};
+
 /**
  * Records that runs were accepted: the moment from which they are never lost. For each, the agent
- * must exist and not be paused, and the idempotency key must be new: settled here, not before.
- * Returns for each run whether its row was written.
+ * must exist, not be paused and have fewer than `maxPerAgent` runs of the kind waiting, and the
+ * idempotency key must be new: settled here, not before. In the order of `runs`.
  */
-export async function insertRuns(db: Db, runs: AcceptedRun[]): Promise<boolean[]> {
+export async function insertRuns(
+  db: Db,
+  runs: AcceptedRun[],
+  maxPerAgent: number,
+): Promise<Insertion[]> {
   // The index of names is on their lower case; without naming it, all agents would be read.
-  const { rows } = await sql<{ id: string }>`
-    INSERT INTO runs
-      (id, agent_id, agent_name, kind, session_id, input, idempotency_key, request_hash)
-    SELECT run.id, agents.id, agents.name, run.kind, run.session_id, run.input::jsonb,
-      run.idempotency_key, run.request_hash
+  const { rows } = await sql<Insertion & { id: string }>`
+    WITH wanted AS MATERIALIZED (
+    SELECT run.*, agents.id AS agent_id, waiting.count + row_number() OVER (
+        PARTITION BY run.agent_name, run.kind ORDER BY run.id) - 1 AS ahead
     FROM unnest(
       ${runs.map((run) => run.id)}::uuid[],
       ${runs.map((run) => run.agentName)}::text[],
@@ -37,10 +47,38 @@ export async function insertRuns(db: Db, runs: AcceptedRun[]): Promise<boolean[]
     ) AS run (id, agent_name, kind, session_id, input, idempotency_key, request_hash)
     JOIN agents ON agents.name = run.agent_name AND NOT agents.paused
       AND lower(agents.name) = any(${runs.map((run) => run.agentName.toLowerCase())}::text[])
-    ON CONFLICT DO NOTHING
-    RETURNING id`.execute(db);
-  const written = new Set(rows.map((row) => row.id));
-  return runs.map((run) => written.has(run.id));
+    CROSS JOIN LATERAL (
+      SELECT count(*) FROM (
+        SELECT FROM runs
+        WHERE runs.agent_id = agents.id AND runs.kind = run.kind AND runs.finished_at IS NULL
+        LIMIT ${maxPerAgent}::int) AS unfinished
+    ) AS waiting
+    ), inserted AS (
+      INSERT INTO runs
+        (id, agent_id, agent_name, kind, session_id, input, idempotency_key, request_hash)
+      SELECT id, agent_id, agent_name, kind, session_id, input::jsonb, idempotency_key, request_hash
+      FROM wanted WHERE ahead < ${maxPerAgent}::int
+      ON CONFLICT DO NOTHING
+      RETURNING id
+    )
+    SELECT wanted.id, wanted.ahead, inserted.id IS NOT NULL AS written
+    FROM wanted LEFT JOIN inserted USING (id)`.execute(db);
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return runs.map(({ id }) => byId.get(id) ?? { written: false, ahead: 0 });
+}
+
+/** How many unfinished runs of a kind an agent has, counted no further than `upTo`. */
+export async function countUnfinished(
+  db: Db,
+  agentId: string,
+  kind: RunKind,
+  upTo: number,
+): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    SELECT count(*) FROM (
+      SELECT FROM runs WHERE agent_id = ${agentId} AND kind = ${kind} AND finished_at IS NULL
+      LIMIT ${upTo}::int) AS unfinished`.execute(db);
+  return rows[0]?.count ?? 0;
 }
 
 export async function runExists(db: Db, id: string): Promise<boolean> {
@@ -130,11 +168,14 @@ async function stepsOf(db: Db, ids: string[]): Promise<Map<string, RunStep[]>> {
 }
 
 /** How many runs wait for a worker, counted no further than `upTo`: a cheap gauge of pressure. */
-export async function countQueued(db: Db, upTo: number): Promise<number> {
+export async function countQueued(db: Db, upTo: number, kinds?: RunKind[]): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     SELECT count(*) AS count
     FROM (
-      SELECT 1 FROM runs WHERE finished_at IS NULL AND status = 'queued' LIMIT ${upTo}
+      SELECT 1 FROM runs
+      WHERE finished_at IS NULL AND status = 'queued'
+        AND ${kinds === undefined ? sql`true` : sql`kind = any(${kinds}::text[])`}
+      LIMIT ${upTo}
     ) AS waiting`.execute(db);
   return rows[0]?.count ?? 0;
 }

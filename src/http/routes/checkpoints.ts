@@ -15,8 +15,8 @@ import {
 } from '../../services/checkpoints/read.ts';
 import { keepUpload, receiveUpload } from '../../services/checkpoints/upload.ts';
 import { toCheckpointView } from '../../services/checkpoints/view.ts';
-import type { Pressure } from '../../services/runs/pressure.ts';
 import { getSession, isOfChain, noSuchSession } from '../../services/sessions/read.ts';
+import { countAhead, type Pressure } from '../../services/runs/pressure.ts';
 import type { Principal } from '../../services/tokens/authenticate.ts';
 import type { Session } from '../../db/schema.ts';
 import { assertSession, mayReadSession } from '../auth.ts';
@@ -151,12 +151,15 @@ export function checkpointRoutes(deps: Deps, pressure: Pressure) {
     const { 'idempotency-key': idempotencyKey } = parse('header', save.request.headers, {
       'idempotency-key': c.req.header('idempotency-key'),
     });
-    await pressure.check();
+    await pressure.check('sessions');
     const session = await getSession(db, id);
+    const agent = { id: session.agent_id, name: session.agent_name };
+    const limit = deps.config.maxQueuedPerAgent;
+    const ahead = await countAhead(db, agent, 'checkpoint', { limit, idempotencyKey });
     const { runId, dispatch } = await read(c, session, (input, fingerprint) =>
       acceptCheckpoint(db, { session, input, idempotencyKey, fingerprint }),
     );
-    if (dispatch) enqueueSessionRuns(deps, [dispatch]);
+    if (dispatch) enqueueSessionRuns(deps, [{ ...dispatch, ahead }]);
     const created = dispatch !== undefined;
     const run = await holdOpen(c, deps.waiters, { id: runId, created }, prefer);
     if (run) return c.json(await checkpointOfRun(db, session, run), 201);

@@ -65,7 +65,7 @@ export function heartbeatRoutes(deps: Deps, pressure: Pressure) {
   const router = createRouter();
   router.use('/agents/:agentName/heartbeat', emptyBodyIsNoBody);
   const submitDeps = {
-    accept: createAcceptHeartbeat(deps.db),
+    accept: createAcceptHeartbeat(deps.db, deps.config.maxQueuedPerAgent),
     queues: deps.queues,
     origin: deps.instance,
     onEnqueueError: (error: unknown) =>
@@ -76,7 +76,7 @@ export function heartbeatRoutes(deps: Deps, pressure: Pressure) {
     const { agentName } = c.req.valid('param');
     assertMayActFor(c.get('principal'), agentName);
     const prefer = parsePrefer(c.req.header('prefer'));
-    await pressure.check();
+    await pressure.check('heartbeats');
     const { runId, created } = await submitHeartbeat(submitDeps, {
       agentName,
       input: c.req.valid('json'),

@@ -8,6 +8,7 @@ import type { HeartbeatInput } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
 import { redactSaid } from '../checkpoints/redact.ts';
 import { newId } from '../ids.ts';
+import { tooManyWait } from '../runs/pressure.ts';
 import { refusal } from '../sessions/refusal.ts';
 
 export type HeartbeatRequest = {
@@ -20,6 +21,8 @@ export type Accepted = {
   runId: string;
   /** False when the same request was accepted before: its run is the answer. */
   created: boolean;
+  /** How many heartbeats of the same agent wait before it. */
+  ahead: number;
 };
 
 export type AcceptHeartbeat = (request: HeartbeatRequest) => Promise<Accepted>;
@@ -28,21 +31,25 @@ export type AcceptHeartbeat = (request: HeartbeatRequest) => Promise<Accepted>;
  * Makes the function that records a heartbeat as a queued run. From then on it has exactly one run,
  * which will end, whatever dies. Requests that come together are recorded in one statement.
  *
- * The function throws AppError `not_found` (no such agent), `conflict` (paused) or
- * `idempotency_mismatch`.
+ * The function throws AppError `not_found` (no such agent), `conflict` (paused), `idempotency_mismatch` or
+ * `rate_limited` (`maxPerAgent` heartbeats of the agent wait).
  */
-export function createAcceptHeartbeat(db: Db): AcceptHeartbeat {
+export function createAcceptHeartbeat(db: Db, maxPerAgent = 1000): AcceptHeartbeat {
   const insert = createBatcher({
     max: MAX_BATCH,
-    send: (runs: AcceptedRun[]) => insertRuns(db, runs),
+    send: (runs: AcceptedRun[]) => insertRuns(db, runs, maxPerAgent),
   });
   return async (request) => {
     if (request.input.sessionId !== undefined) {
       await assertLiveSession(db, request.agentName, request.input.sessionId);
     }
     const run = await toRun(request);
-    if (await insert(run)) return { runId: run.id, created: true };
-    return await findEarlier(db, run);
+    const { written, ahead } = await insert(run);
+    if (written) return { runId: run.id, created: true, ahead };
+    const earlier = await findEarlier(db, run);
+    if (earlier) return earlier;
+    if (ahead >= maxPerAgent) throw tooManyWait(run.agentName, 'heartbeats', maxPerAgent);
+    throw await explainRefusal(db, run.agentName);
   };
 }
 
@@ -69,18 +76,18 @@ async function toRun({ agentName, input, idempotencyKey }: HeartbeatRequest): Pr
   };
 }
 
-/** Why nothing was written: the request was recorded before, or it is refused. */
-async function findEarlier(db: Db, run: AcceptedRun): Promise<Accepted> {
+/** The run that the request was recorded as before. */
+async function findEarlier(db: Db, run: AcceptedRun): Promise<Accepted | undefined> {
   // The answer to the first try was lost on the way, and it was made again.
-  if (await runExists(db, run.id)) return { runId: run.id, created: true };
+  if (await runExists(db, run.id)) return { runId: run.id, created: true, ahead: 0 };
   if (run.idempotencyKey !== null && run.requestHash) {
     const earlier = await findRunByKey(db, run.agentName, run.idempotencyKey);
     if (earlier?.request_hash?.equals(run.requestHash)) {
-      return { runId: earlier.id, created: false };
+      return { runId: earlier.id, created: false, ahead: 0 };
     }
     if (earlier) throw mismatch();
   }
-  throw await explainRefusal(db, run.agentName);
+  return undefined;
 }
 
 // Keys in a fixed order: the same fields in another order are the same request.

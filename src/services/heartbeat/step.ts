@@ -12,6 +12,8 @@ export type Pass = {
   run: Run;
   /** Set by the step `load agent`, which is critical: the steps after it can rely on it. */
   agent: AgentAtWork | undefined;
+  /** To be called before what is only a wait: others work meanwhile. */
+  onWait: () => void;
 };
 
 export type Step = runs.Step<Pass>;

@@ -11,6 +11,12 @@ export type SyncReport = {
   synced: number;
 };
 
+export type SyncOptions = {
+  signal: AbortSignal;
+  /** Called when nothing is left to do but to wait for a sync. */
+  onWait?: () => void;
+};
+
 /**
  * Brings the issues of these repositories up to date, as far as that can be done in `waitMs`.
  * Requests to the forge follow repositories and time, not callers: a repository is synced once per
@@ -22,9 +28,9 @@ export type SyncReport = {
 export async function syncRepos(
   deps: SyncDeps,
   repos: SyncState[],
-  { signal }: { signal: AbortSignal },
+  options: SyncOptions,
 ): Promise<SyncReport> {
-  const after = await settle(deps, repos, signal);
+  const after = await settle(deps, repos, options);
   return {
     warnings: syncWarnings(after, { anonymous: !deps.forge.canWrite }),
     synced: after.filter((repo) => repo.synced).length,
@@ -34,11 +40,12 @@ export async function syncRepos(
 async function settle(
   deps: SyncDeps,
   repos: SyncState[],
-  signal: AbortSignal,
+  { signal, onWait }: SyncOptions,
 ): Promise<SyncState[]> {
   const { settings } = deps;
   const ours = repos.filter(({ id, state }) => state === 'due' || deps.flights.has(id));
   if (ours.length === 0 && !repos.some(isFirstElsewhere)) return repos;
+  onWait?.();
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(settings.waitMs)]);
   const ids = repos.map((repo) => repo.id);
   const flights = ours.map(({ id }) =>

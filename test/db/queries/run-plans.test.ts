@@ -33,10 +33,13 @@ afterAll(async () => {
 async function pass(): Promise<void> {
   const id = newId();
   const run = { id, agentName: 'builder', kind: 'heartbeat' as const, sessionId: null, input: {} };
-  expect(await insertRuns(db, [{ ...run, idempotencyKey: null, requestHash: null }])).toEqual([
-    true,
-  ]);
-  const [claimed] = await claimRuns(db, { ids: [id], holder: 'test', leaseSeconds: 20 });
+  const wanted = [{ ...run, idempotencyKey: null, requestHash: null }];
+  expect(await insertRuns(db, wanted, 1000)).toMatchObject([{ written: true, ahead: 0 }]);
+  const [claimed] = await claimRuns(db, {
+    ids: [id],
+    holder: 'test',
+    leaseSeconds: 20,
+  });
   expect(await findAgentsAtWork(db, [agentId])).toHaveLength(1);
   const result = {
     status: 'ok' as const,

@@ -100,6 +100,7 @@ it('takes fields in another order for the same body, and another agent for anoth
   expect(await accept(keyed('order', { note: 'n', turn: 1 }))).toEqual({
     ...first,
     created: false,
+    ahead: expect.any(Number),
   });
   const other = await accept(keyed('order', { turn: 9 }, 'other'));
   expect(other.created).toBe(true);
