@@ -36,7 +36,11 @@ export type PoolOptions = {
  * The plan of a prepared statement is kept, and must not be one for a table that was still empty:
  * reading all of it is cheapest then, and ruinous soon after. Everything asked has its index.
  */
-const PLAN_SETTINGS = { enable_seqscan: 'off' };
+const PLAN_SETTINGS = {
+  enable_seqscan: 'off',
+  // What must read a table all the same looks so dear then that the server would compile it.
+  jit: 'off',
+};
 
 /** The server first has the time to end a statement that takes too long. */
 const ANSWER_GRACE_MS = 2000;

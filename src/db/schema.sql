@@ -287,10 +287,13 @@ CREATE INDEX issues_label_keys_idx ON public.issues USING gin (label_keys) WHERE
 CREATE UNIQUE INDEX repos_name_key ON public.repos USING btree (forge, lower(owner), lower(name));
 CREATE INDEX runs_agent_id_idx ON public.runs USING btree (agent_id, id DESC);
 CREATE UNIQUE INDEX runs_idempotency_key ON public.runs USING btree (agent_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE INDEX runs_kind_idx ON public.runs USING btree (kind, id DESC) WHERE (kind = ANY (ARRAY['checkpoint'::text, 'resume'::text, 'prune'::text]));
 CREATE INDEX runs_live_idx ON public.runs USING btree (dispatched_at) WHERE (finished_at IS NULL);
 CREATE INDEX runs_session_id_idx ON public.runs USING btree (session_id) WHERE (session_id IS NOT NULL);
+CREATE INDEX runs_trouble_idx ON public.runs USING btree (status, id DESC) WHERE (status = ANY (ARRAY['warning'::text, 'error'::text]));
 CREATE INDEX runs_waiting_idx ON public.runs USING btree (agent_id, kind) WHERE (finished_at IS NULL);
 CREATE INDEX sessions_agent_id_idx ON public.sessions USING btree (agent_id, id DESC);
+CREATE INDEX sessions_attention_idx ON public.sessions USING btree (id DESC) WHERE needs_attention;
 CREATE INDEX sessions_due_at_idx ON public.sessions USING btree (due_at) WHERE (ended_at IS NULL);
 CREATE INDEX sessions_latest_checkpoint_id_idx ON public.sessions USING btree (latest_checkpoint_id) WHERE (latest_checkpoint_id IS NOT NULL);
 CREATE UNIQUE INDEX sessions_live_issue_key ON public.sessions USING btree (issue_key) WHERE ((ended_at IS NULL) AND (issue_key IS NOT NULL));

@@ -1,9 +1,13 @@
-import { sql } from 'kysely';
+import { sql, type SqlBool } from 'kysely';
 import type { Db } from '../connect.ts';
 import { type Page, type PageRequest, toPage } from '../page.ts';
 import type { Agent, AgentPolicy } from '../schema.ts';
 
 export type AgentChanges = { policy?: AgentPolicy; paused?: boolean };
+
+/** SQL: the agent of this name. The index of names is on their lower case. */
+export const isNamed = (name: string) =>
+  sql<SqlBool>`lower(agents.name) = lower(${name}) AND agents.name = ${name}`;
 
 /**
  * Creates the agent or changes what is given of it. Returns undefined where another agent has
@@ -27,13 +31,13 @@ export async function upsertAgent(
   return await db
     .updateTable('agents')
     .set((eb) => ({ ...set, updated_at: eb.fn<Date>('now') }))
-    .where('name', '=', name)
+    .where(isNamed(name))
     .returningAll()
     .executeTakeFirst();
 }
 
 export async function findAgent(db: Db, name: string): Promise<Agent | undefined> {
-  return await db.selectFrom('agents').selectAll().where('name', '=', name).executeTakeFirst();
+  return await db.selectFrom('agents').selectAll().where(isNamed(name)).executeTakeFirst();
 }
 
 /** An agent, and whether a heartbeat has anything to look after for it. */

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Db } from '../connect.ts';
 import type { Session } from '../schema.ts';
+import { isNamed } from './agents.ts';
 import { PREPARE_TIME } from './session-resume.ts';
 import { HOST_GONE } from './worker-hosts.ts';
 
@@ -148,7 +149,7 @@ export async function takePending(
       deadline_at = now() + make_interval(secs => timeout_seconds)
     WHERE id = (
       SELECT pending.id FROM sessions AS pending JOIN agents ON agents.id = pending.agent_id
-      WHERE agents.name = ${options.agentName} AND NOT agents.paused
+      WHERE ${isNamed(options.agentName)} AND NOT agents.paused
         AND pending.status = 'pending' AND pending.ready_at IS NOT NULL
         AND pending.spawner = 'pull'
       ORDER BY pending.id

@@ -1,6 +1,7 @@
-import { sql } from 'kysely';
+import { sql, type SqlBool } from 'kysely';
 import type { Db } from '../connect.ts';
 import { type Page, type PageRequest, toPage } from '../page.ts';
+import { isNamed } from './agents.ts';
 import type { EndStatus, Session, SessionStatus } from '../schema.ts';
 
 export type NewSession = {
@@ -37,7 +38,7 @@ export async function insertSession(db: Db, session: NewSession): Promise<Sessio
       ${session.leaseSeconds}::int, ${session.timeoutSeconds}::int, ${session.startSeconds}::int,
       now() + make_interval(secs => ${session.startSeconds}::int),
       now() + make_interval(secs => ${session.timeoutSeconds}::int), now()
-    FROM agents WHERE agents.name = ${session.agentName} AND NOT agents.paused
+    FROM agents WHERE ${isNamed(session.agentName)} AND NOT agents.paused
     ON CONFLICT DO NOTHING
     RETURNING *`.execute(db);
   return rows[0];
@@ -109,6 +110,8 @@ export type SessionFilter = {
   needsAttention?: boolean | undefined;
 };
 
+const LIVE: ReadonlySet<SessionStatus> = new Set(['pending', 'starting', 'running']);
+
 /** Newest first. */
 export async function listSessions(
   db: Db,
@@ -117,14 +120,18 @@ export async function listSessions(
 ): Promise<Page<Session>> {
   let query = db.selectFrom('sessions').selectAll('sessions');
   if (filter.agentName !== undefined) {
+    const agent = sql`(SELECT agents.id FROM agents WHERE ${isNamed(filter.agentName)})`;
+    // A range, in whose order the index of the agent's sessions is: see `listRuns`.
     query = query
-      .innerJoin('agents', 'agents.id', 'sessions.agent_id')
-      .where('agents.name', '=', filter.agentName);
+      .where(sql<SqlBool>`sessions.agent_id >= ${agent} AND sessions.agent_id <= ${agent}`)
+      .orderBy('sessions.agent_id');
   }
   if (filter.status) query = query.where('sessions.status', '=', filter.status);
+  if (filter.status && LIVE.has(filter.status))
+    query = query.where('sessions.ended_at', 'is', null);
   if (filter.rootId) query = query.where('sessions.root_id', '=', filter.rootId);
   if (filter.needsAttention !== undefined) {
-    query = query.where('sessions.needs_attention', '=', filter.needsAttention);
+    query = query.where('sessions.needs_attention', '=', sql.lit(filter.needsAttention));
   }
   if (cursor) query = query.where('sessions.id', '<', cursor);
   const rows = await query

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Db, openDb, openPool } from '../../../src/db/connect.ts';
-import { findAgentsAtWork, upsertAgent } from '../../../src/db/queries/agents.ts';
+import { findAgent, findAgentsAtWork, upsertAgent } from '../../../src/db/queries/agents.ts';
 import { claimRuns, finishRuns } from '../../../src/db/queries/run-claims.ts';
-import { findFinishedRuns, insertRuns } from '../../../src/db/queries/runs.ts';
+import { findFinishedRuns, insertRuns, listRuns } from '../../../src/db/queries/runs.ts';
 import { newId } from '../../../src/services/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../../setup/database.ts';
 
@@ -78,4 +78,24 @@ test('statements that were planned for empty tables look up what they need when 
   const before = await entriesRead();
   await pass();
   expect((await entriesRead()) - before).toBeLessThan(100);
+});
+
+test.each<[string, () => Promise<unknown>]>([
+  ['the runs of an agent that has none', () => listRuns(db, { agentName: 'idle' }, { limit: 50 })],
+  ['runs that are under way', () => listRuns(db, { status: 'running' }, { limit: 50 })],
+  ['runs of a rare kind', () => listRuns(db, { kind: 'resume' }, { limit: 50 })],
+  ['runs that failed', () => listRuns(db, { status: 'error' }, { limit: 50 })],
+  ['an agent', () => findAgent(db, 'idle')],
+  ['an agent that is changed', () => upsertAgent(db, newId(), 'idle', { paused: false })],
+])('a list or look-up reads what it shows, not the table: %s', async (_what, read) => {
+  await upsertAgent(db, newId(), 'idle', {});
+  await sql`ANALYZE runs, agents`.execute(db);
+  const before = await entriesRead();
+  await read();
+  expect((await entriesRead()) - before).toBeLessThan(100);
+});
+
+test('no statement is compiled: it takes longer than what it saves', async () => {
+  const { rows } = await sql<{ jit: string }>`SHOW jit`.execute(db);
+  expect(rows).toEqual([{ jit: 'off' }]);
 });
