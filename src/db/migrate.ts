@@ -13,6 +13,7 @@ import * as runDeaths from './migrations/0005_run_deaths.ts';
 import * as issueKeys from './migrations/0006_issue_keys.ts';
 import * as waitingRuns from './migrations/0007_waiting_runs.ts';
 import * as rareRows from './migrations/0008_rare_rows.ts';
+import * as labelQueue from './migrations/0009_label_queue.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -27,6 +28,7 @@ const migrations: Record<string, Migration> = {
   '0006_issue_keys': issueKeys,
   '0007_waiting_runs': waitingRuns,
   '0008_rare_rows': rareRows,
+  '0009_label_queue': labelQueue,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */

@@ -54,6 +54,11 @@ CREATE TABLE checkpoints (
   pruned_at timestamp with time zone
 );
 
+CREATE TABLE forge_turns (
+  credential text NOT NULL,
+  next_write_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE former_repo_names (
   forge text NOT NULL,
   owner text NOT NULL,
@@ -70,7 +75,10 @@ CREATE TABLE issue_claims (
   claimed_at timestamp with time zone NOT NULL DEFAULT now(),
   released_at timestamp with time zone,
   release_reason text,
-  labels_settled_at timestamp with time zone
+  labels_settled_at timestamp with time zone,
+  labels_due_at timestamp with time zone,
+  labels_tries integer NOT NULL DEFAULT 0,
+  labels_failure text
 );
 
 CREATE TABLE issues (
@@ -232,6 +240,7 @@ ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (id);
 ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_bundle_id_fkey FOREIGN KEY (bundle_id) REFERENCES bundles(id) ON DELETE SET NULL;
 ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id) ON DELETE CASCADE;
 ALTER TABLE checkpoints ADD CONSTRAINT checkpoints_durability_check CHECK ((durability = ANY (ARRAY['local'::text, 'stored'::text, 'pushed'::text])));
+ALTER TABLE forge_turns ADD CONSTRAINT forge_turns_pkey PRIMARY KEY (credential);
 ALTER TABLE former_repo_names ADD CONSTRAINT former_repo_names_pkey PRIMARY KEY (forge, owner, name);
 ALTER TABLE former_repo_names ADD CONSTRAINT former_repo_names_repo_id_fkey FOREIGN KEY (repo_id) REFERENCES repos(id) ON DELETE CASCADE;
 ALTER TABLE former_repo_names ADD CONSTRAINT former_repo_names_check CHECK (((owner = lower(owner)) AND (name = lower(name))));
@@ -280,6 +289,7 @@ CREATE INDEX bundles_session_id_idx ON public.bundles USING btree (session_id);
 CREATE INDEX checkpoints_bundle_id_idx ON public.checkpoints USING btree (bundle_id) WHERE (bundle_id IS NOT NULL);
 CREATE INDEX former_repo_names_repo_id_idx ON public.former_repo_names USING btree (repo_id);
 CREATE INDEX issue_claims_issue_id_idx ON public.issue_claims USING btree (issue_id);
+CREATE INDEX issue_claims_labels_due_idx ON public.issue_claims USING btree (labels_due_at) WHERE ((labels_due_at IS NOT NULL) AND (labels_settled_at IS NULL));
 CREATE UNIQUE INDEX issue_claims_open_key ON public.issue_claims USING btree (issue_id) WHERE (released_at IS NULL);
 CREATE INDEX issue_claims_session_id_idx ON public.issue_claims USING btree (session_id) WHERE (released_at IS NULL);
 CREATE INDEX issue_claims_unsettled_idx ON public.issue_claims USING btree (agent_id) WHERE (labels_settled_at IS NULL);

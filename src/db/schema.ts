@@ -15,6 +15,7 @@ export type Database = {
   agent_repos: AgentReposTable;
   issues: IssuesTable;
   issue_claims: IssueClaimsTable;
+  forge_turns: ForgeTurnsTable;
   former_repo_names: FormerRepoNamesTable;
   checkpoints: CheckpointsTable;
   bundles: BundlesTable;
@@ -362,6 +363,9 @@ export type FormerRepoNamesTable = {
   repo_id: string;
 };
 
+/** When the next write may be made with these credentials, which a hash stands for. */
+export type ForgeTurnsTable = { credential: string; next_write_at: Timestamp };
+
 export type AgentReposTable = { agent_id: string; repo_id: string };
 
 export type IssueState = 'open' | 'closed';
@@ -406,6 +410,11 @@ export type IssueClaimsTable = {
   release_reason: string | null;
   /** When the labels upstream followed the release; until then a heartbeat looks after them. */
   labels_settled_at: Timestamp | null;
+  /** From when on the labels are to be written; null: nothing is known to be written. */
+  labels_due_at: Timestamp | null;
+  /** How often writing them failed in a row, and why the last time. */
+  labels_tries: Generated<number>;
+  labels_failure: string | null;
 };
 export type IssueClaim = Selectable<IssueClaimsTable>;
 

@@ -40,10 +40,6 @@ export type ClaimRow = {
   /** When the last whole sync of the repository began. */
   passStartedAt: Date | null;
   labelsWrittenAt: Date | null;
-  /** Why and until when labels of this repository are not to be written, if so. */
-  labelFailureText: string | null;
-  labelsBlocked: boolean;
-  syncBlocked: boolean;
   /** The database's clock at the reading. */
   now: Date;
 };
@@ -61,9 +57,6 @@ const claimColumns = sql`
     (SELECT ended_at FROM sessions WHERE sessions.id = issue_claims.session_id)
   ) AS "claimedAt", issues.changed_at AS "changedAt",
   repos.pass_started_at AS "passStartedAt", issues.labels_written_at AS "labelsWrittenAt",
-  repos.label_failure_text AS "labelFailureText",
-  coalesce(repos.label_next_attempt_at > now(), false) AS "labelsBlocked",
-  coalesce(repos.next_attempt_at > now(), false) AS "syncBlocked",
   now() AS now`;
 
 const claimJoins = sql`
@@ -184,7 +177,8 @@ export async function releaseClaims(
     )
     UPDATE issue_claims SET
       released_at = now(), release_reason = release.reason,
-      labels_settled_at = CASE WHEN release.settled THEN now() END
+      labels_settled_at = CASE WHEN release.settled THEN now() END,
+      labels_due_at = CASE WHEN NOT release.settled THEN now() END
     FROM open JOIN release ON release."claimId" = open.id
     WHERE issue_claims.id = open.id AND NOT (release."unlessLive" AND ${hasLiveSession})
     RETURNING issue_claims.id`.execute(db);

@@ -68,7 +68,7 @@ async function unsettleReopened(
   page: string,
 ): Promise<void> {
   await sql`
-    UPDATE issue_claims SET labels_settled_at = NULL
+    UPDATE issue_claims SET labels_settled_at = NULL, labels_due_at = now()
     WHERE id IN (
       SELECT last.id
       FROM jsonb_to_recordset(${page}::jsonb) AS page (

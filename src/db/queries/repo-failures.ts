@@ -35,6 +35,17 @@ export async function failLabels(db: Db, repoId: string, failure: Failure): Prom
     .execute();
 }
 
+/** Counts a failure that may be one issue's alone. Returns how many there were in a row. */
+export async function countLabelFailure(db: Db, repoId: string): Promise<number> {
+  const row = await db
+    .updateTable('repos')
+    .set({ label_failure_count: sql<number>`label_failure_count + 1` })
+    .where('id', '=', repoId)
+    .returning('label_failure_count')
+    .executeTakeFirst();
+  return row?.label_failure_count ?? 0;
+}
+
 export async function clearLabelFailure(db: Db, repoId: string): Promise<void> {
   await db
     .updateTable('repos')
@@ -45,6 +56,6 @@ export async function clearLabelFailure(db: Db, repoId: string): Promise<void> {
       label_failure_count: 0,
     })
     .where('id', '=', repoId)
-    .where('label_failure_kind', 'is not', null)
+    .where('label_failure_count', '>', 0)
     .execute();
 }

@@ -4,6 +4,7 @@ import type { Db } from '../../db/connect.ts';
 import { findAgentsAtWork } from '../../db/queries/agents.ts';
 import type { Log } from '../../log.ts';
 import { createGitHubForge } from '../forge/github/github.ts';
+import { createLabelWriter } from '../reconcile/label-writer.ts';
 import { defaultReconcileSettings } from '../reconcile/settings.ts';
 import { createFlights } from '../sync/flights.ts';
 import { defaultSyncSettings } from '../sync/settings.ts';
@@ -24,6 +25,13 @@ export function openHeartbeatDeps(options: {
   const { config, db, log, instance } = options;
   const forge = createGitHubForge({ ...config.github, log });
   const flights = createFlights(MAX_SYNCS, (error) => log.error({ err: error }, 'sync failed'));
+  const labels = {
+    db,
+    forge,
+    log,
+    settings: { ...defaultReconcileSettings, ...config.reconcile },
+  };
+  const writer = createLabelWriter(labels);
   return {
     db,
     log,
@@ -39,8 +47,10 @@ export function openHeartbeatDeps(options: {
       instance,
       settings: { ...defaultSyncSettings, ...config.sync },
     },
-    reconcile: { db, forge, log, settings: { ...defaultReconcileSettings, ...config.reconcile } },
+    reconcile: { ...labels, writer },
     heartbeatSeconds: config.heartbeatSeconds,
-    close: () => flights.close(),
+    close: async () => {
+      await Promise.all([flights.close(), writer.close()]);
+    },
   };
 }

@@ -5,7 +5,6 @@ import { type Decision, decide, isEmpty } from './decide.ts';
 import { claimKeys } from './labels.ts';
 import { releaseDecided } from './release.ts';
 import type { ReconcileDeps } from './settings.ts';
-import type { LabelWrite } from './write-issue.ts';
 import { writeLabels } from './write-labels.ts';
 
 export type ReconcileReport = {
@@ -42,7 +41,11 @@ export async function reconcileIssues(
       row.released && (!plan || isEmpty(plan)) ? [row.claimId] : [],
     ),
   );
-  const labels = await writeLabels(deps, standing.flatMap(toWrite), signal);
+  const labels = await writeLabels(
+    deps,
+    standing.filter(toWrite).map(({ row }) => row),
+    signal,
+  );
   const releasedUrls = standing.flatMap(({ row, release }) => (release ? [row.url] : []));
   const touched = new Set([
     ...claims.claimedUrls,
@@ -75,7 +78,4 @@ async function adopt(
   return found.flatMap(({ issueId, url }) => (adopted.has(issueId) ? [url] : []));
 }
 
-function toWrite({ row, release, plan }: Decision): LabelWrite[] {
-  if (!plan || isEmpty(plan)) return [];
-  return [{ row, plan, released: row.released || release !== undefined }];
-}
+const toWrite = ({ plan }: Decision): boolean => plan !== undefined && !isEmpty(plan);

@@ -1,15 +1,16 @@
 import type { Db } from '../../db/connect.ts';
 import type { Log } from '../../log.ts';
 import type { Forge } from '../forge/forge.ts';
+import type { LabelWriter } from './label-writer.ts';
 import type { LabelNames } from './labels.ts';
 
 export type ReconcileSettings = {
   labels: LabelNames;
   /** How long a claim without a live session is left alone. */
   graceSeconds: number;
-  /** Most requests that one pass makes to write labels; GitHub allows 80 a minute to all passes. */
-  writesPerPass: number;
-  /** Longest that one pass spends on writing labels. */
+  /** Time from one write to the next, of all processes together; GitHub allows 80 a minute. */
+  writeIntervalMs: number;
+  /** Longest that a heartbeat waits for its labels to be written. */
   writeBudgetMs: number;
   /** How long a writer that died keeps others from the labels of its issue. */
   labelLeaseSeconds: number;
@@ -26,11 +27,13 @@ export const defaultReconcileSettings: ReconcileSettings = {
     agentPrefix: 'agent/',
   },
   graceSeconds: 3600,
-  writesPerPass: 20,
-  writeBudgetMs: 5000,
+  writeIntervalMs: 1000,
+  writeBudgetMs: 3000,
   labelLeaseSeconds: 60,
   backoffSeconds: 30,
   maxBackoffSeconds: 300,
 };
 
-export type ReconcileDeps = { db: Db; forge: Forge; log: Log; settings: ReconcileSettings };
+export type LabelWriterDeps = { db: Db; forge: Forge; log: Log; settings: ReconcileSettings };
+
+export type ReconcileDeps = LabelWriterDeps & { writer: LabelWriter };

@@ -26,5 +26,7 @@ export async function sweepClaims(deps: ReconcileDeps, signal: AbortSignal): Pro
   }
   await claimForSessions(db, null);
   await directSessions(db, null);
+  // Labels that wait are written even where no heartbeat asks for them.
+  if (deps.forge.canWrite) deps.writer.wake();
   return released;
 }

@@ -1,79 +1,128 @@
-import { type ClaimRow, settleClaims } from '../../db/queries/claims.ts';
 import {
-  leaseIssueLabels,
+  deferLabels,
+  extendLabelLease,
+  finishLabels,
+  giveBackLabels,
   markIssueVanished,
-  unleaseIssueLabels,
-} from '../../db/queries/issue-labels.ts';
-import { clearLabelFailure, failLabels } from '../../db/queries/repo-failures.ts';
-import { ForgeError } from '../forge/error.ts';
+  type TakenLabels,
+} from '../../db/queries/label-queue.ts';
+import {
+  clearLabelFailure,
+  countLabelFailure,
+  failLabels,
+} from '../../db/queries/repo-failures.ts';
+import { ForgeError, type ForgeErrorKind } from '../forge/error.ts';
+import { decide, isEmpty } from './decide.ts';
 import { applyPlan, type LabelPlan } from './labels.ts';
-import type { ReconcileDeps } from './settings.ts';
+import type { LabelWriterDeps } from './settings.ts';
 
-/** What is to be written for one claim, whose row is as it was read. */
-export type LabelWrite = { row: ClaimRow; released: boolean; plan: LabelPlan };
+export type WriteOptions = {
+  signal: AbortSignal;
+  /** Waits until one more request may be made. */
+  turn(): Promise<void>;
+};
 
-export type WriteOutcome =
-  /** `busy`: another pass writes this issue or changed the claim. `gone`: the issue is no more. */
-  { kind: 'written' | 'busy' | 'gone' } | { kind: 'failed'; error: ForgeError };
+/** `stopped`: nothing can be written with these credentials at the moment. */
+export type WriteOutcome = 'done' | 'failed' | 'stopped';
 
 /**
- * Carries out one plan. Everything in it can be repeated: a crash between two requests, or between
- * the last and the database, is made good by the next pass.
+ * Brings the labels of one issue into line with its claim. Everything in it can be repeated: a crash
+ * between two requests, or between the last and the database, is made good by the next try.
  *
  * @throws the reason of `signal`
  */
-export async function writeIssue(
-  deps: ReconcileDeps,
-  write: LabelWrite,
-  signal: AbortSignal,
+export async function writeTaken(
+  deps: LabelWriterDeps,
+  taken: TakenLabels,
+  options: WriteOptions,
 ): Promise<WriteOutcome> {
   const { db, settings } = deps;
-  const { row, released } = write;
-  const { issueId, claimId, labelsWrittenAt } = row;
-  const decided = { issueId, claimId, released, labelsWrittenAt };
-  const leaseSeconds = settings.labelLeaseSeconds;
-  if (!(await leaseIssueLabels(db, { ...decided, leaseSeconds }))) return { kind: 'busy' };
+  const { row } = taken;
+  const { plan, release } = decide(row, { ...settings, agentName: row.agentName });
+  // A claim that is about to end is queued again when it does.
+  if (release || !plan || isEmpty(plan)) {
+    await finishLabels(db, taken, undefined);
+    return 'done';
+  }
   try {
-    await request(deps, write, signal);
+    await request(deps, taken, plan, options);
   } catch (error) {
-    if (error instanceof ForgeError) return await noteFailure(deps, row, error);
-    await unleaseIssueLabels(db, issueId, {});
+    if (error instanceof ForgeError) return await noteFailure(deps, taken, error);
+    await giveBackLabels(db, taken);
     throw error;
   }
-  await unleaseIssueLabels(db, issueId, { labels: applyPlan(row.labels, write.plan) });
-  if (released) await settleClaims(db, [claimId]);
-  if (row.labelFailureText !== null) await clearLabelFailure(db, row.repoId);
-  return { kind: 'written' };
+  await finishLabels(db, taken, applyPlan(row.labels, plan));
+  await clearLabelFailure(db, row.repoId);
+  return 'done';
 }
 
-async function request({ forge }: ReconcileDeps, write: LabelWrite, signal: AbortSignal) {
-  const { row, plan } = write;
-  if (plan.add.length > 0) await forge.addLabels(row, row.number, plan.add, { signal });
-  for (const label of plan.remove) await forge.removeLabel(row, row.number, label, { signal });
+async function request(
+  { db, forge, settings }: LabelWriterDeps,
+  { row }: TakenLabels,
+  plan: LabelPlan,
+  { signal, turn }: WriteOptions,
+): Promise<void> {
+  const next = async () => {
+    await turn();
+    await extendLabelLease(db, row.issueId, settings.labelLeaseSeconds);
+  };
+  if (plan.add.length > 0) {
+    await next();
+    await forge.addLabels(row, row.number, plan.add, { signal });
+  }
+  for (const label of plan.remove) {
+    await next();
+    await forge.removeLabel(row, row.number, label, { signal });
+  }
 }
+
+/** What is wrong with every write of the repository, or of the credentials. */
+const OF_REPOSITORY = new Set<ForgeErrorKind>([
+  'missing_permission',
+  'sso_required',
+  'read_only',
+  'issues_disabled',
+  'moved',
+  'misconfigured',
+]);
+const OF_CREDENTIALS = new Set<ForgeErrorKind>(['rate_limited', 'bad_credentials']);
+/** So many issues in a row whose writes fail, and the repository is left alone for a while. */
+const FAILURES_IN_A_ROW = 3;
 
 async function noteFailure(
-  { db, settings }: ReconcileDeps,
-  row: ClaimRow,
+  deps: LabelWriterDeps,
+  taken: TakenLabels,
   error: ForgeError,
 ): Promise<WriteOutcome> {
-  const issueIsGone = error.kind === 'gone' || (error.kind === 'moved' && !error.movedTo);
-  // What upstream rejects is wrong with this one write: others of the repository may go on.
-  const itsOwn = error.kind === 'rejected';
-  const blocked = itsOwn ? { blockedSeconds: settings.maxBackoffSeconds } : {};
-  await unleaseIssueLabels(db, row.issueId, blocked);
-  if (issueIsGone) {
+  const { db, settings } = deps;
+  const { row } = taken;
+  if (error.kind === 'gone' || (error.kind === 'moved' && !error.movedTo)) {
     await markIssueVanished(db, row.issueId);
-    return { kind: 'gone' };
+    await finishLabels(db, taken, undefined);
+    return 'done';
   }
-  if (!itsOwn) {
-    await failLabels(db, row.repoId, {
-      kind: error.kind,
-      text: error.message,
-      retryAfterSeconds: error.retryAfterSeconds,
-      backoffSeconds: settings.backoffSeconds,
-      maxBackoffSeconds: settings.maxBackoffSeconds,
-    });
+  const failure = {
+    kind: error.kind,
+    text: error.message,
+    retryAfterSeconds: error.retryAfterSeconds,
+    backoffSeconds: settings.backoffSeconds,
+    maxBackoffSeconds: settings.maxBackoffSeconds,
+  };
+  const ofCredentials = OF_CREDENTIALS.has(error.kind);
+  if (ofCredentials || OF_REPOSITORY.has(error.kind)) {
+    await failLabels(db, row.repoId, failure);
+    await giveBackLabels(db, taken);
+    return ofCredentials ? 'stopped' : 'failed';
   }
-  return { kind: 'failed', error };
+  // It may be this issue alone: the others of the repository go on.
+  const seconds = settings.backoffSeconds * 2 ** Math.min(taken.tries, 10);
+  await deferLabels(db, taken, {
+    text: error.message,
+    seconds: Math.min(seconds, settings.maxBackoffSeconds),
+  });
+  if (error.kind !== 'rejected') {
+    const inARow = await countLabelFailure(db, row.repoId);
+    if (inARow >= FAILURES_IN_A_ROW) await failLabels(db, row.repoId, failure);
+  }
+  return 'failed';
 }

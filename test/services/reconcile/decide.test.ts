@@ -35,9 +35,6 @@ function row(fields: Partial<ClaimRow> = {}): ClaimRow {
     changedAt: ago(500),
     passStartedAt: ago(1),
     labelsWrittenAt: null,
-    labelFailureText: null,
-    labelsBlocked: false,
-    syncBlocked: false,
     now,
     ...fields,
   };

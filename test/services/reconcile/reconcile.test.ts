@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { reconcileIssues } from '../../../src/services/reconcile/reconcile-issues.ts';
-import { defaultReconcileSettings } from '../../../src/services/reconcile/settings.ts';
 import { minutesAgo, quiet, reconcileScene } from '../../setup/github/scene.ts';
 import { never } from '../../setup/github/stage.ts';
 
@@ -162,15 +161,9 @@ describe('a claim made by labels', () => {
     const other = await scene.stage.agent(`other-${scene.count}`, scene.fullName);
     scene.repo.open({ labels: ['status/in-progress', mine(), `agent/other-${scene.count}`] });
     await scene.stage.sync(scene.agent);
-    const deps = {
-      db: scene.stage.db,
-      forge: scene.stage.forge,
-      log: scene.stage.syncDeps.log,
-      settings: defaultReconcileSettings,
-    };
     const reports = await Promise.all([
       reconcile(),
-      reconcileIssues(deps, other, { signal: never }),
+      reconcileIssues(scene.deps(), other, { signal: never }),
     ]);
     expect(reports.map(({ adopted }) => adopted).sort()).toEqual([0, 1]);
     expect(await claims(1)).toHaveLength(1);

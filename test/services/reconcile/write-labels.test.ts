@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { newId } from '../../../src/services/ids.ts';
+import type { FaultKind } from '../../setup/github/faults.ts';
 import { minutesAgo, quiet, reconcileScene } from '../../setup/github/scene.ts';
 
 const scene = reconcileScene();
-const { mine, url, reconcile, issueId, claim, ageClaim, writes } = scene;
+const { mine, reconcile, issueId, claim, ageClaim, writes } = scene;
 
 const tenClaims = async () => {
   for (let index = 0; index < 10; index += 1) scene.repo.open();
@@ -13,29 +14,22 @@ const tenClaims = async () => {
 };
 
 describe('writing labels', () => {
-  test('is bounded; the next pass goes on', async () => {
+  test('is queued in Postgres: what one pass has no time for, the next one or anybody writes', async () => {
     await tenClaims();
-    const report = await reconcile(scene.stage, { writesPerPass: 4 });
-    expect(report.touchedIssueUrls).toEqual([1, 2, 3, 4].map(url));
-    expect(report.warnings).toEqual([
-      `reconcile issues: ${scene.fullName}: The labels of 6 issues are still to be written; one pass writes only so many, so the next goes on.`,
+    const slow = await reconcile(scene.stage, { writeIntervalMs: 600_000, writeBudgetMs: 300 });
+    expect(slow.warnings).toEqual([
+      expect.stringMatching(
+        new RegExp(
+          `^reconcile issues: ${scene.fullName}: The labels of (9|10) issues are still to be written: GitHub takes only so many a minute\\.`,
+        ),
+      ),
     ]);
-    expect(writes()).toHaveLength(4);
-    await reconcile(scene.stage, { writesPerPass: 4 });
-    expect(await reconcile(scene.stage, { writesPerPass: 4 })).toMatchObject({
-      warnings: [],
-      labelled: 2,
-    });
-  });
-
-  test('one write that needs more than the bound is still made', async () => {
-    scene.repo.open({ labels: ['status/ready', 'status/done'] });
-    await scene.stage.sync(scene.agent);
-    await claim(1);
-    expect(await reconcile(scene.stage, { writesPerPass: 1 })).toMatchObject({
-      warnings: [],
-      labelled: 1,
-    });
+    expect(writes().length).toBeLessThanOrEqual(1);
+    await scene.stage.db.deleteFrom('forge_turns').execute();
+    expect((await reconcile()).warnings).toEqual([]);
+    for (let number = 1; number <= 10; number += 1) {
+      expect(scene.repo.labels(number)).toEqual([mine(), 'status/in-progress']);
+    }
   });
 
   test('ends when its time is over', async () => {
@@ -79,24 +73,39 @@ describe('writing labels', () => {
     expect(await scene.stage.repo(scene.fullName)).toMatchObject({ label_failure_kind: null });
   });
 
-  test('a label that is rejected stops only its own issue, for a while', async () => {
-    scene.repo.open();
-    scene.repo.open({ labels: ['status/in-progress', mine(), 'status/ready'] });
-    await scene.stage.sync(scene.agent);
-    await claim(1);
-    await claim(2);
-    scene.stage.fake.requests.splice(0);
-    scene.stage.fake.fault({
-      kind: 'status',
-      status: 422,
-      message: 'Validation Failed',
-      method: 'POST',
-    });
+  test.each<[string, FaultKind, RegExp]>([
+    ['rejected', { kind: 'status', status: 422 }, /rejected the labels/],
+    ['not found', { kind: 'status', status: 404, message: 'Not Found' }, /does not find the issue/],
+    ['a failure upstream', { kind: 'status', status: 500 }, /failure of its own/],
+    ['a conflict', { kind: 'status', status: 409 }, /conflict/],
+  ])('that fails (%s) keeps only its own issue waiting', async (_what, fault, text) => {
+    await tenClaims();
+    scene.stage.fake.fault({ ...fault, method: 'POST', path: /issues\/3\/labels/ });
     const report = await reconcile();
-    expect(report.warnings).toEqual([expect.stringContaining('at most 50 characters')]);
-    await reconcile();
-    expect(writes().filter(({ method }) => method === 'POST')).toHaveLength(1);
-    expect(scene.repo.labels(2)).toEqual([mine(), 'status/in-progress']);
+    expect(report.labelled).toBe(9);
+    expect(report.warnings).toEqual([
+      expect.stringMatching(new RegExp(`^reconcile issues: ${scene.fullName}#3: `)),
+    ]);
+    expect(report.warnings[0]).toMatch(text);
+    const made = writes().length;
+    expect((await reconcile()).warnings).toEqual(report.warnings);
+    expect(writes()).toHaveLength(made);
+    scene.stage.fake.clearFaults();
+    await scene.stage.db
+      .updateTable('issue_claims')
+      .set({ labels_due_at: minutesAgo(1) })
+      .execute();
+    expect(await reconcile()).toMatchObject({ warnings: [], labelled: 1 });
+  });
+
+  test('that fails for several issues in a row waits for the whole repository', async () => {
+    await tenClaims();
+    const fault = scene.stage.fake.fault({ kind: 'status', status: 409, method: 'POST' });
+    const report = await reconcile();
+    expect(fault.hits).toBe(3);
+    expect(report.warnings).toEqual([
+      expect.stringMatching(new RegExp(`^reconcile issues: ${scene.fullName}: .*conflict`)),
+    ]);
   });
 
   test('a spent limit stops the writing to all repositories', async () => {
@@ -168,9 +177,12 @@ describe('writing labels', () => {
 
   test('is made once by passes at the same time', async () => {
     await tenClaims();
-    const reports = await Promise.all([reconcile(), reconcile(scene.stage.process()), reconcile()]);
-    expect(reports.map(({ labelled }) => labelled).reduce((a, b) => a + b)).toBe(10);
+    await Promise.all([reconcile(), reconcile(scene.stage.process()), reconcile()]);
+    await reconcile();
     expect(writes()).toHaveLength(10);
+    for (let number = 1; number <= 10; number += 1) {
+      expect(scene.repo.labels(number)).toEqual([mine(), 'status/in-progress']);
+    }
   });
 
   test('that was cut off between two requests is made good by the next pass', async () => {
@@ -202,7 +214,7 @@ describe('writing labels', () => {
       .set({ label_lease_until: new Date(Date.now() + 60_000) })
       .where('id', '=', await issueId(1))
       .execute();
-    expect(await reconcile()).toEqual(quiet);
+    expect((await reconcile()).labelled).toBe(0);
     await scene.stage.db
       .updateTable('issues')
       .set({ label_lease_until: minutesAgo(1) })

@@ -7,8 +7,13 @@ import {
 } from '../../../src/services/reconcile/reconcile-issues.ts';
 import {
   defaultReconcileSettings,
+  type ReconcileDeps,
   type ReconcileSettings,
 } from '../../../src/services/reconcile/settings.ts';
+import {
+  createLabelWriter,
+  type LabelWriter,
+} from '../../../src/services/reconcile/label-writer.ts';
 import type { RepoHandle } from './handle.ts';
 import { never, type Process, setStage, type Stage } from './stage.ts';
 
@@ -27,6 +32,7 @@ export function reconcileScene() {
   let fullName = '';
   let repo: RepoHandle;
   let agent: Agent;
+  const writers: LabelWriter[] = [];
 
   beforeAll(async () => {
     stage = await setStage();
@@ -37,7 +43,11 @@ export function reconcileScene() {
     repo = stage.fake.repo(fullName);
     agent = await stage.agent(`builder-${count}`, fullName);
   });
-  afterEach(() => {
+  afterEach(async () => {
+    await Promise.all(writers.splice(0).map((writer) => writer.close()));
+    // What a test left unwritten is not the next one's.
+    await stage.db.updateTable('issue_claims').set({ labels_due_at: null }).execute();
+    await stage.db.deleteFrom('forge_turns').execute();
     stage.fake.clearFaults();
     expect(stage.fake.violations.splice(0)).toEqual([]);
   });
@@ -46,19 +56,38 @@ export function reconcileScene() {
   const mine = () => `agent/builder-${count}`;
   const url = (number: number) => `https://github.com/${fullName}/issues/${number}`;
 
-  function reconcile(
+  /** What a process has to reconcile with; its writer is closed after the test. */
+  function deps(on: Process = stage, settings: Partial<ReconcileSettings> = {}): ReconcileDeps {
+    const { db, forge, syncDeps } = on;
+    const own = {
+      db,
+      forge,
+      log: syncDeps.log,
+      settings: {
+        ...defaultReconcileSettings,
+        // Patient, and without a pace, so that a busy machine changes no outcome.
+        writeBudgetMs: 25_000,
+        writeIntervalMs: 0,
+        ...settings,
+      },
+    };
+    const writer = createLabelWriter(own);
+    writers.push(writer);
+    return { ...own, writer };
+  }
+
+  /** A pass of a process that ends after it. */
+  async function reconcile(
     on: Process = stage,
     settings: Partial<ReconcileSettings> = {},
     signal = never,
   ): Promise<ReconcileReport> {
-    const { db, forge, syncDeps } = on;
-    const deps = {
-      db,
-      forge,
-      log: syncDeps.log,
-      settings: { ...defaultReconcileSettings, writeBudgetMs: 25_000, ...settings },
-    };
-    return reconcileIssues(deps, agent, { signal });
+    const own = deps(on, settings);
+    try {
+      return await reconcileIssues(own, agent, { signal });
+    } finally {
+      await own.writer.close();
+    }
   }
 
   /** Sync, as a heartbeat some minutes later would. */
@@ -126,6 +155,7 @@ export function reconcileScene() {
     },
     mine,
     url,
+    deps,
     reconcile,
     syncLater,
     issueId,

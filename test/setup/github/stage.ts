@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import { type Db, openDb, openPool } from '../../../src/db/connect.ts';
 import { upsertAgent } from '../../../src/db/queries/agents.ts';
 import { listAgentSyncStates } from '../../../src/db/queries/repo-sync.ts';
@@ -149,4 +150,9 @@ async function age(db: Db, fullName: string, seconds: number): Promise<void> {
   const older = (time: Date | null) => time && new Date(time.getTime() - seconds * 1000);
   const set = Object.fromEntries(TIMES.map((column) => [column, older(repo[column])]));
   await db.updateTable('repos').set(set).where('id', '=', repo.id).execute();
+  await sql`
+    UPDATE issue_claims SET labels_due_at = labels_due_at - make_interval(secs => ${seconds})
+    FROM issues WHERE issues.id = issue_claims.issue_id AND issues.repo_id = ${repo.id}`.execute(
+    db,
+  );
 }
