@@ -122,7 +122,11 @@ CREATE TABLE repos (
   label_failure_count integer NOT NULL DEFAULT 0,
   label_next_attempt_at timestamp with time zone,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
-  updated_at timestamp with time zone NOT NULL DEFAULT now()
+  updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  pass_at text,
+  pass_full boolean,
+  pass_cursor timestamp with time zone,
+  pass_began_at timestamp with time zone
 );
 
 CREATE TABLE run_steps (
@@ -209,6 +213,12 @@ CREATE TABLE sessions (
   issue_key text
 );
 
+CREATE TABLE sync_pages (
+  repo_id uuid NOT NULL,
+  at text NOT NULL,
+  numbers integer[] NOT NULL
+);
+
 CREATE TABLE tokens (
   id uuid NOT NULL,
   hash bytea NOT NULL,
@@ -258,6 +268,7 @@ ALTER TABLE repos ADD CONSTRAINT repos_pkey PRIMARY KEY (id);
 ALTER TABLE repos ADD CONSTRAINT repos_check CHECK (((lease_holder IS NULL) = (lease_until IS NULL)));
 ALTER TABLE repos ADD CONSTRAINT repos_check1 CHECK (((failure_kind IS NULL) = (failure_text IS NULL)));
 ALTER TABLE repos ADD CONSTRAINT repos_check2 CHECK (((label_failure_kind IS NULL) = (label_failure_text IS NULL)));
+ALTER TABLE repos ADD CONSTRAINT repos_check3 CHECK ((((pass_at IS NULL) = (pass_full IS NULL)) AND ((pass_at IS NULL) = (pass_cursor IS NULL)) AND ((pass_at IS NULL) = (pass_began_at IS NULL))));
 ALTER TABLE repos ADD CONSTRAINT repos_forge_check CHECK ((forge = 'github'::text));
 ALTER TABLE run_steps ADD CONSTRAINT run_steps_pkey PRIMARY KEY (run_id, "position");
 ALTER TABLE run_steps ADD CONSTRAINT run_steps_run_id_fkey FOREIGN KEY (run_id) REFERENCES runs(id) ON DELETE CASCADE;
@@ -274,6 +285,8 @@ ALTER TABLE sessions ADD CONSTRAINT sessions_resumed_from_fkey FOREIGN KEY (resu
 ALTER TABLE sessions ADD CONSTRAINT sessions_check CHECK (((status = ANY (ARRAY['pending'::text, 'starting'::text, 'running'::text])) = (ended_at IS NULL)));
 ALTER TABLE sessions ADD CONSTRAINT sessions_spawner_check CHECK ((spawner = ANY (ARRAY['pull'::text, 'command'::text, 'webhook'::text])));
 ALTER TABLE sessions ADD CONSTRAINT sessions_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'starting'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text, 'timed_out'::text, 'interrupted'::text])));
+ALTER TABLE sync_pages ADD CONSTRAINT sync_pages_pkey PRIMARY KEY (repo_id, at);
+ALTER TABLE sync_pages ADD CONSTRAINT sync_pages_repo_id_fkey FOREIGN KEY (repo_id) REFERENCES repos(id) ON DELETE CASCADE;
 ALTER TABLE tokens ADD CONSTRAINT tokens_hash_key UNIQUE (hash);
 ALTER TABLE tokens ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
 ALTER TABLE tokens ADD CONSTRAINT tokens_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;

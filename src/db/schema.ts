@@ -15,6 +15,7 @@ export type Database = {
   agent_repos: AgentReposTable;
   issues: IssuesTable;
   issue_claims: IssueClaimsTable;
+  sync_pages: SyncPagesTable;
   forge_turns: ForgeTurnsTable;
   former_repo_names: FormerRepoNamesTable;
   checkpoints: CheckpointsTable;
@@ -334,6 +335,11 @@ export type ReposTable = {
   /** When the last whole sync began. What was not changed by us since is as it was upstream then. */
   pass_started_at: Timestamp | null;
   synced_at: Timestamp | null;
+  /** How far a listing came that was cut off: its last page, and the clocks at its first. */
+  pass_at: string | null;
+  pass_full: boolean | null;
+  pass_cursor: Timestamp | null;
+  pass_began_at: Timestamp | null;
   last_full_sync_at: Timestamp | null;
   lease_holder: string | null;
   /** Raised by every lease: only the holder of the newest epoch may write. */
@@ -362,6 +368,9 @@ export type FormerRepoNamesTable = {
   name: string;
   repo_id: string;
 };
+
+/** What a whole listing that is under way has shown, page by page. */
+export type SyncPagesTable = { repo_id: string; at: string; numbers: number[] };
 
 /** When the next write may be made with these credentials, which a hash stands for. */
 export type ForgeTurnsTable = { credential: string; next_write_at: Timestamp };

@@ -98,7 +98,9 @@ export async function listUnseenIssues(
     LEFT JOIN issue_claims AS claim ON claim.issue_id = issues.id AND claim.released_at IS NULL
     WHERE issues.repo_id = ${repoId} AND issues.vanished_at IS NULL
       AND NOT EXISTS (
-        SELECT FROM unnest(${seen}::integer[]) AS seen (number)
+        SELECT FROM (
+          SELECT unnest(numbers) AS number FROM sync_pages WHERE repo_id = ${repoId}
+          UNION ALL SELECT unnest(${seen}::integer[])) AS seen
         WHERE seen.number = issues.number)
     ORDER BY claim.id IS NULL, issues.number
     LIMIT ${limit}`.execute(db);

@@ -4,6 +4,7 @@ import type { Database } from '../schema.ts';
 import { type Failure, nextAttempt } from './repo-failures.ts';
 import { noteFormerName } from './issue-keys.ts';
 import type { RepoName } from './repos.ts';
+import type { SyncProgress } from './sync-progress.ts';
 
 /**
  * Who may sync a repository, and what came of it. A lease raises the repository's epoch and holds
@@ -15,17 +16,29 @@ export type SyncState = RepoName & {
   id: string;
   /** `due`: nobody syncs it, and what is stored is old. */
   state: 'fresh' | 'leased' | 'backing_off' | 'due';
-  /** Whether its issues were ever stored as a whole. */
+  /** Whether its issues were ever stored as a whole, and when they were the last time. */
   synced: boolean;
+  syncedAt: Date | null;
+  /** Whether that is longer ago than a busy service needs to come round. */
+  stale: boolean;
+  /** Whether its last sync failed or was cut off: it must not keep the healthy ones waiting. */
+  slow: boolean;
   /** Of the last sync, if it failed. */
   failureKind: string | null;
   failureText: string | null;
 };
 
+/** After so many windows of freshness, being late is worth a word. */
+const STALE_WINDOWS = 3;
+
 type Freshness = { freshnessSeconds: number };
 
 const stateColumns = ({ freshnessSeconds }: Freshness) => sql`
   repos.id, repos.owner, repos.name, repos.synced_at IS NOT NULL AS synced,
+  repos.synced_at AS "syncedAt",
+  coalesce(repos.synced_at < now() - make_interval(
+    secs => ${STALE_WINDOWS * freshnessSeconds}), false) AS stale,
+  repos.failure_kind IS NOT NULL OR repos.pass_at IS NOT NULL AS slow,
   repos.failure_kind AS "failureKind", repos.failure_text AS "failureText",
   CASE
     WHEN repos.next_attempt_at > now() THEN 'backing_off'
@@ -70,6 +83,8 @@ export type SyncLease = RepoName & {
   startedAt: Date;
   /** Whether every issue is to be listed, not only what changed. */
   full: boolean;
+  /** Where an earlier try was cut off, which this one is to go on with. */
+  progress: SyncProgress | null;
 };
 
 /** Takes the lease if the repository is due. Undefined: someone else has it, or it is fresh. */
@@ -82,8 +97,12 @@ export async function takeSyncLease(
     fullPassSeconds: number;
   },
 ): Promise<SyncLease | undefined> {
-  const { rows } = await sql<SyncLease>`
+  const { rows } = await sql<SyncLease & { at: string | null; passCursor: Date; beganAt: Date }>`
     UPDATE repos SET
+      -- The pages of a listing that was cut off long ago are no longer what they were.
+      (pass_at, pass_full, pass_cursor, pass_began_at) = (
+        SELECT pass_at, pass_full, pass_cursor, pass_began_at
+        WHERE pass_began_at > now() - make_interval(secs => ${options.fullPassSeconds})),
       lease_holder = ${options.holder},
       lease_epoch = lease_epoch + 1,
       lease_until = now() + make_interval(secs => ${options.leaseSeconds})
@@ -94,10 +113,14 @@ export async function takeSyncLease(
         OR synced_at <= now() - make_interval(secs => ${options.freshnessSeconds}))
     RETURNING id AS "repoId", owner, name, lease_holder AS holder, lease_epoch AS epoch,
       upstream_id AS "upstreamId", sync_cursor AS cursor, now() AS "startedAt",
-      sync_cursor IS NULL OR last_full_sync_at IS NULL
-        OR last_full_sync_at <= now() - make_interval(secs => ${options.fullPassSeconds})
+      pass_at AS at, pass_cursor AS "passCursor", pass_began_at AS "beganAt",
+      coalesce(pass_full, sync_cursor IS NULL OR last_full_sync_at IS NULL
+        OR last_full_sync_at <= now() - make_interval(secs => ${options.fullPassSeconds}))
         AS full`.execute(db);
-  return rows[0];
+  const [row] = rows;
+  if (!row) return undefined;
+  const { at, passCursor, beganAt, ...lease } = row;
+  return { ...lease, progress: at === null ? null : { at, cursor: passCursor, beganAt } };
 }
 
 /**
@@ -132,17 +155,24 @@ export async function dropSyncLease(db: Db, lease: SyncLease): Promise<void> {
 
 /** Records a whole sync. The cursor never goes back. False: the lease was lost. */
 export async function finishSync(db: Db, lease: SyncLease, cursor: Date | null): Promise<boolean> {
+  const beganAt = lease.progress?.beganAt ?? lease.startedAt;
   const { rows } = await sql`
-    UPDATE repos SET
-      sync_cursor = greatest(sync_cursor, ${cursor}::timestamptz),
-      pass_started_at = ${lease.startedAt},
-      synced_at = now(),
-      last_full_sync_at = CASE WHEN ${lease.full} THEN now() ELSE last_full_sync_at END,
-      lease_holder = NULL, lease_until = NULL,
-      failure_kind = NULL, failure_text = NULL, failure_count = 0,
-      failed_at = NULL, next_attempt_at = NULL
-    WHERE id = ${lease.repoId} AND lease_epoch = ${lease.epoch} AND lease_holder = ${lease.holder}
-    RETURNING id`.execute(db);
+    WITH done AS (
+      UPDATE repos SET
+        sync_cursor = greatest(sync_cursor, ${cursor}::timestamptz),
+        pass_started_at = ${beganAt},
+        synced_at = now(),
+        last_full_sync_at = CASE WHEN ${lease.full} THEN now() ELSE last_full_sync_at END,
+        pass_at = NULL, pass_full = NULL, pass_cursor = NULL, pass_began_at = NULL,
+        lease_holder = NULL, lease_until = NULL,
+        failure_kind = NULL, failure_text = NULL, failure_count = 0,
+        failed_at = NULL, next_attempt_at = NULL
+      WHERE id = ${lease.repoId} AND lease_epoch = ${lease.epoch} AND lease_holder = ${lease.holder}
+      RETURNING id
+    ), pages AS (
+      DELETE FROM sync_pages USING done WHERE sync_pages.repo_id = done.id
+    )
+    SELECT id FROM done`.execute(db);
   return rows.length === 1;
 }
 

@@ -12,6 +12,7 @@ import {
   renewSyncLease,
   type SyncLease,
 } from '../../db/queries/repo-sync.ts';
+import { forgetProgress, noteProgress } from '../../db/queries/sync-progress.ts';
 import type { Database } from '../../db/schema.ts';
 import { ForgeError, issuesDisabled } from '../forge/error.ts';
 import type { ForgeIssue, RepoName } from '../forge/forge.ts';
@@ -21,28 +22,45 @@ import type { SyncDeps } from './settings.ts';
 /** Someone else has the lease now; nothing more may be written. */
 export class LeaseLost extends Error {}
 
+/** How much one try has read. */
+export type Tally = { pages: number };
+
 /**
- * One whole sync of a leased repository. The cursor moves only at its end, so a crash anywhere
- * only means that the next sync lists the same again.
+ * One whole sync of a leased repository. How far it came is stored with each page, and the next try
+ * goes on there; the cursor moves only at the end.
  *
  * @throws ForgeError when upstream does not answer well, LeaseLost
  */
 export async function runPass(
   deps: SyncDeps,
   lease: SyncLease,
+  tally: Tally,
   signal: AbortSignal,
 ): Promise<void> {
-  const first = lease.full ? await lookUp(deps, lease, signal) : lease;
+  let pass: Pass = { deps, lease, tally, signal, repo: lease };
+  if (lease.full) pass = await lookUp(pass);
+  if (lease.full && !pass.lease.progress) {
+    await asHolder(deps, lease, (trx) => forgetProgress(trx, lease.repoId));
+  }
   let cursor: Date | undefined;
   try {
-    cursor = await list(deps, lease, first, signal);
+    cursor = await list(pass);
   } catch (error) {
     if (!(error instanceof ForgeError) || !error.movedTo) throw error;
     await rename(deps, lease, { ...error.movedTo, upstreamId: null });
-    cursor = await list(deps, lease, error.movedTo, signal);
+    cursor = await list({ ...pass, repo: error.movedTo });
   }
-  if (!(await finishSync(deps.db, lease, cursor ?? lease.cursor))) throw new LeaseLost();
+  if (!(await finishSync(deps.db, pass.lease, cursor ?? lease.cursor))) throw new LeaseLost();
 }
+
+type Pass = {
+  deps: SyncDeps;
+  lease: SyncLease;
+  tally: Tally;
+  signal: AbortSignal;
+  /** The name under which the repository is asked for. */
+  repo: RepoName;
+};
 
 /** Writes as the holder of the lease, or not at all. */
 async function asHolder(
@@ -57,7 +75,8 @@ async function asHolder(
 }
 
 /** Asks for the repository itself: is it still the same, and under which name? */
-async function lookUp(deps: SyncDeps, lease: SyncLease, signal: AbortSignal): Promise<RepoName> {
+async function lookUp(pass: Pass): Promise<Pass> {
+  const { deps, lease, signal } = pass;
   const now = await deps.forge.getRepo(lease, { signal });
   const replaced = lease.upstreamId !== null && lease.upstreamId !== now.upstreamId;
   if (replaced) {
@@ -69,7 +88,7 @@ async function lookUp(deps: SyncDeps, lease: SyncLease, signal: AbortSignal): Pr
   }
   await rename(deps, lease, now);
   if (!now.hasIssues) throw issuesDisabled();
-  return now;
+  return { ...pass, repo: now, ...(replaced && { lease: { ...lease, progress: null } }) };
 }
 
 async function rename(
@@ -85,23 +104,25 @@ async function rename(
 }
 
 /** Stores every page; returns the forge's clock at the first: up to then, all is known. */
-async function list(
-  deps: SyncDeps,
-  lease: SyncLease,
-  repo: RepoName,
-  signal: AbortSignal,
-): Promise<Date | undefined> {
+async function list(pass: Pass): Promise<Date | undefined> {
+  const { deps, lease, tally, signal, repo } = pass;
+  const { repoId, full, progress } = lease;
   const seen: number[] = [];
-  let servedAt: Date | undefined;
-  for await (const page of deps.forge.listIssues(repo, { signal, ...sinceOf(deps, lease) })) {
-    servedAt ??= page.servedAt;
-    for (const issue of page.issues) seen.push(issue.number);
+  let cursor = progress?.cursor;
+  const beganAt = progress?.beganAt ?? lease.startedAt;
+  const options = { signal, from: progress?.at, ...sinceOf(deps, lease) };
+  for await (const page of deps.forge.listIssues(repo, options)) {
+    const { at, numbers, more } = page;
+    const first = (cursor ??= page.servedAt);
     await asHolder(deps, lease, async (trx) => {
-      await upsertIssues(trx, lease.repoId, page.issues.map(toRow));
+      await upsertIssues(trx, repoId, page.issues.map(toRow));
+      if (more) await noteProgress(trx, repoId, { at, cursor: first, beganAt, full, numbers });
     });
+    if (!more) seen.push(...numbers);
+    tally.pages += 1;
   }
-  if (lease.full) await retireUnseen(deps, lease, repo, seen, signal);
-  return servedAt;
+  if (full) await retireUnseen(deps, lease, repo, seen, signal);
+  return cursor;
 }
 
 function sinceOf({ settings }: SyncDeps, { full, cursor }: SyncLease): { since?: Date } {

@@ -19,7 +19,9 @@ export type SyncSettings = {
   waitMs: number;
   /** How often a heartbeat that waits for another process looks. */
   pollMs: number;
-  /** Longest that one sync may take. A first sync of many thousand issues takes minutes. */
+  /** Longest that a sync keeps its place before others get theirs; longer than one request takes. */
+  sliceMs: number;
+  /** The same for one among those that failed or were cut off before. */
   passTimeoutMs: number;
   /** Most issues that one full pass looks up one by one because its listing lacked them. */
   vanishChecks: number;
@@ -34,7 +36,8 @@ export const defaultSyncSettings: SyncSettings = {
   maxBackoffSeconds: 300,
   waitMs: 5000,
   pollMs: 200,
-  passTimeoutMs: 600_000,
+  sliceMs: 12_000,
+  passTimeoutMs: 60_000,
   vanishChecks: 50,
 };
 

@@ -7,7 +7,7 @@ import { syncWarnings } from './warnings.ts';
 
 export type SyncReport = {
   warnings: string[];
-  /** How many of the repositories have issues stored, old or new. */
+  /** How many of the repositories are up to date now. */
   synced: number;
 };
 
@@ -33,7 +33,7 @@ export async function syncRepos(
   const after = await settle(deps, repos, options);
   return {
     warnings: syncWarnings(after, { anonymous: !deps.forge.canWrite }),
-    synced: after.filter((repo) => repo.synced).length,
+    synced: after.filter(({ state }) => state === 'fresh').length,
   };
 }
 
@@ -48,8 +48,8 @@ async function settle(
   onWait?.();
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(settings.waitMs)]);
   const ids = repos.map((repo) => repo.id);
-  const flights = ours.map(({ id }) =>
-    deps.flights.join(id, (closing) => syncRepo(deps, id, closing)),
+  const flights = ours.map(({ id, slow }) =>
+    deps.flights.join(id, (closing, lane) => syncRepo(deps, id, closing, lane), { slow }),
   );
   await untilAborted(abortable(Promise.all(flights), deadline), deadline);
   for (;;) {

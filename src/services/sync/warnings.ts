@@ -1,29 +1,27 @@
 import type { SyncState } from '../../db/queries/repo-sync.ts';
-
-const MOST_NAMES = 5;
-
-const fullName = ({ owner, name }: SyncState) => `${owner}/${name}`;
-
-function namesOf(repos: SyncState[]): string {
-  const names = repos.slice(0, MOST_NAMES).map(fullName).join(', ');
-  return repos.length > MOST_NAMES ? `${names} and ${repos.length - MOST_NAMES} more` : names;
-}
+import { groupWarnings } from '../group-warnings.ts';
 
 /**
- * One warning for each repository whose issues are not up to date for a reason that someone should
- * know. Without credentials all share one small limit, so that is said once for all of them.
+ * A warning for each cause for which issues of repositories are not up to date, as far as someone
+ * should know, and how old they are. Without credentials all share one small limit, so that is one
+ * cause wherever it shows.
  */
 export function syncWarnings(repos: SyncState[], options: { anonymous: boolean }): string[] {
-  const sharesLimit = (repo: SyncState) => options.anonymous && repo.failureKind === 'rate_limited';
-  const limited = repos.filter(sharesLimit);
-  const warnings = repos
-    .filter((repo) => !sharesLimit(repo))
-    .flatMap((repo) => {
-      const text = repo.failureText ?? (repo.synced ? undefined : FIRST_SYNC);
-      return text === undefined ? [] : [`sync issues: ${fullName(repo)}: ${text}`];
-    });
-  const shared = limited[0]?.failureText;
-  return shared ? [...warnings, `sync issues: ${namesOf(limited)}: ${shared}`] : warnings;
+  const limited = (repo: SyncState) => options.anonymous && repo.failureKind === 'rate_limited';
+  const shared = repos.find(limited)?.failureText;
+  const found = repos.flatMap((repo) => {
+    const text = limited(repo) ? shared : causeOf(repo);
+    if (text === undefined || text === null) return [];
+    return [{ subject: `${repo.owner}/${repo.name}`, text, asOf: repo.syncedAt }];
+  });
+  return groupWarnings('sync issues', found);
+}
+
+function causeOf(repo: SyncState): string | undefined {
+  if (repo.failureText !== null) return repo.failureText;
+  if (!repo.synced) return FIRST_SYNC;
+  return repo.state !== 'fresh' && repo.stale ? LATE : undefined;
 }
 
 const FIRST_SYNC = 'Its first sync is still under way; a later heartbeat will have its issues.';
+const LATE = 'It is not up to date: its sync waits for its turn, or takes long.';

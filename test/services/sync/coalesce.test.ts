@@ -52,7 +52,8 @@ describe('one sync for all', () => {
     const slow = stage.sync(agent);
     await held.reached;
     const other = stage.process({ settings: { waitMs: 600_000 } });
-    expect(await stage.sync(agent, other)).toEqual({ warnings: [], synced: 1 });
+    // What is stored is two minutes old, which is no reason to warn, but not up to date either.
+    expect(await stage.sync(agent, other)).toEqual({ warnings: [], synced: 0 });
     held.release();
     expect(await slow).toEqual({ warnings: [], synced: 1 });
   });
@@ -106,7 +107,7 @@ async function manyAgents({ db }: Stage, total: number, repoIds: string[]): Prom
 }
 
 describe('a holder that disappears', () => {
-  test('killed in mid-sync: the lease runs out, the next one lists from the start', async () => {
+  test('killed in mid-sync: the lease runs out, the next one goes on where it was', async () => {
     stage.fake.repo('acme/app', { issues: 150 });
     const agent = await stage.agent('builder', 'acme/app');
     const { id } = await stage.repo('acme/app');

@@ -50,6 +50,29 @@ test('a flight that crashes is reported and joined without harm', async () => {
   expect(flown).toBe(true);
 });
 
+test('slow ones keep no place from the others', async () => {
+  const flights = createFlights(1, fail, 2);
+  const gate = Promise.withResolvers<void>();
+  const slow = Array.from({ length: 5 }, (_, index) =>
+    flights.join(`slow${index}`, () => gate.promise, { slow: true }),
+  );
+  await flights.join('quick', () => Promise.resolve());
+  gate.resolve();
+  await Promise.all(slow);
+});
+
+test('one that is to go on does so among the slow ones, behind those that wait there', async () => {
+  const flights = createFlights(1, fail, 1);
+  const order: string[] = [];
+  const long = flights.join('long', async (_signal, lane) => {
+    order.push(`long ${lane.slow}`);
+    return order.filter((entry) => entry.startsWith('long')).length < 3;
+  });
+  const other = flights.join('other', async () => void order.push('other'), { slow: true });
+  await Promise.all([long, other]);
+  expect(order).toEqual(['long false', 'other', 'long true', 'long true']);
+});
+
 test('closing stops what is under way, and starts nothing that waits', async () => {
   const flights = createFlights(1, fail);
   const started: string[] = [];

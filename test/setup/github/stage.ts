@@ -143,6 +143,7 @@ const TIMES = [
   'lease_until',
   'next_attempt_at',
   'label_next_attempt_at',
+  'pass_began_at',
 ] as const;
 
 async function age(db: Db, fullName: string, seconds: number): Promise<void> {

@@ -13,7 +13,9 @@ export const syncIssues: Step = {
     if (!agent.tracks_repos) return { skipped: true };
     const { sync } = pass.deps;
     const repos = await listAgentSyncStates(sync.db, agent.id, sync.settings);
-    const { warnings, synced } = await syncRepos(sync, repos, { signal });
-    return { warnings, summary: `${plural(synced, 'repository')} in sync` };
+    const { warnings, synced } = await syncRepos(sync, repos, { signal, onWait: pass.onWait });
+    const all = plural(repos.length, 'repository');
+    const summary = synced === repos.length ? all : `${synced} of ${all}`;
+    return { warnings, summary: `${summary} in sync` };
   },
 };
