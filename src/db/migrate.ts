@@ -15,6 +15,7 @@ import * as waitingRuns from './migrations/0007_waiting_runs.ts';
 import * as rareRows from './migrations/0008_rare_rows.ts';
 import * as labelQueue from './migrations/0009_label_queue.ts';
 import * as syncProgress from './migrations/0010_sync_progress.ts';
+import * as audit from './migrations/0011_audit.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -31,6 +32,7 @@ const migrations: Record<string, Migration> = {
   '0008_rare_rows': rareRows,
   '0009_label_queue': labelQueue,
   '0010_sync_progress': syncProgress,
+  '0011_audit': audit,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */

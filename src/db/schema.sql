@@ -14,6 +14,19 @@ CREATE TABLE agents (
   updated_at timestamp with time zone NOT NULL DEFAULT now()
 );
 
+CREATE TABLE audit (
+  id uuid NOT NULL,
+  at timestamp with time zone NOT NULL DEFAULT now(),
+  actor text NOT NULL,
+  token_id uuid,
+  agent_name text,
+  address text,
+  request_id text,
+  action text NOT NULL,
+  target text NOT NULL,
+  details jsonb NOT NULL DEFAULT '{}'::jsonb
+);
+
 CREATE TABLE bundle_chunks (
   bundle_id uuid NOT NULL,
   "position" integer NOT NULL,
@@ -240,6 +253,8 @@ ALTER TABLE agent_repos ADD CONSTRAINT agent_repos_pkey PRIMARY KEY (agent_id, r
 ALTER TABLE agent_repos ADD CONSTRAINT agent_repos_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;
 ALTER TABLE agent_repos ADD CONSTRAINT agent_repos_repo_id_fkey FOREIGN KEY (repo_id) REFERENCES repos(id) ON DELETE CASCADE;
 ALTER TABLE agents ADD CONSTRAINT agents_pkey PRIMARY KEY (id);
+ALTER TABLE audit ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
+ALTER TABLE audit ADD CONSTRAINT audit_actor_check CHECK ((actor = ANY (ARRAY['operator'::text, 'agent'::text, 'session'::text, 'system'::text, 'stranger'::text])));
 ALTER TABLE bundle_chunks ADD CONSTRAINT bundle_chunks_pkey PRIMARY KEY (bundle_id, "position");
 ALTER TABLE bundle_chunks ADD CONSTRAINT bundle_chunks_bundle_id_fkey FOREIGN KEY (bundle_id) REFERENCES bundles(id) ON DELETE CASCADE;
 ALTER TABLE bundles ADD CONSTRAINT bundles_pkey PRIMARY KEY (id);

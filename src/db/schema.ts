@@ -22,6 +22,7 @@ export type Database = {
   bundles: BundlesTable;
   bundle_chunks: BundleChunksTable;
   worker_hosts: WorkerHostsTable;
+  audit: AuditTable;
 };
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
@@ -85,6 +86,22 @@ export type TokensTable = {
   last_used_at: Timestamp | null;
 };
 export type Token = Selectable<TokensTable>;
+
+export type AuditActor = TokenScope | 'system' | 'stranger';
+
+export type AuditTable = {
+  id: string;
+  at: GeneratedTimestamp;
+  actor: AuditActor;
+  token_id: string | null;
+  agent_name: string | null;
+  address: string | null;
+  request_id: string | null;
+  action: string;
+  target: string;
+  details: Json<Record<string, unknown>>;
+};
+export type AuditRow = Selectable<AuditTable>;
 
 export type RunKind = 'heartbeat' | 'checkpoint' | 'resume' | 'prune';
 export type RunOutcome = 'ok' | 'warning' | 'error';

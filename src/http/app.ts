@@ -5,8 +5,7 @@ import type { Deps } from '../deps.ts';
 import { AppError } from '../errors.ts';
 import { listWorkerHosts } from '../services/hosts.ts';
 import type { Pressure } from '../services/runs/pressure.ts';
-import type { Authenticate } from '../services/tokens/authenticate.ts';
-import { bearerAuth, operatorForBrowser } from './auth.ts';
+import { bearerAuth, operatorForBrowser, type SignIn } from './auth.ts';
 import { boardRoutes } from './board.ts';
 import { limitBody } from './body-limit.ts';
 import { refuseOtherSites } from './csrf.ts';
@@ -19,6 +18,7 @@ import { pageHeaders } from './page-headers.ts';
 import { problem, toProblem } from './problem.ts';
 import { rateLimit } from './rate-limit.ts';
 import { agentRoutes } from './routes/agents.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { checkpointRoutes, isUpload } from './routes/checkpoints.ts';
 import { heartbeatRoutes } from './routes/heartbeat.ts';
 import { repoRoutes } from './routes/repos.ts';
@@ -31,7 +31,7 @@ const MAX_BODY_BYTES = 1024 * 1024;
 
 export type AppOptions = {
   deps: Deps;
-  authenticate: Authenticate;
+  signIn: SignIn;
   pressure: Pressure;
   /** Where rate limits are counted for all processes; undefined: each counts for itself. */
   rateLimitRedis: Redis | undefined;
@@ -42,7 +42,7 @@ export type AppOptions = {
 
 /** The HTTP API. Thin: every route checks, calls one service or job, and presents the row. */
 export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
-  const { deps, authenticate, metrics } = options;
+  const { deps, signIn, metrics } = options;
   const app = createRouter();
   app.use(metrics.observeRequests);
   app.use(requestId({ limitLength: 100 }));
@@ -60,7 +60,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
 
   app.route('/', healthRoutes(deps, options.isDraining));
   app.route('/', metricsRoutes(metrics));
-  app.use('/admin/*', pageHeaders, operatorForBrowser(authenticate));
+  app.use('/admin/*', pageHeaders, operatorForBrowser(signIn));
   app.use('/admin/*', refuseOtherSites(deps.config.publicUrl));
   app.get('/admin/queues/', (c) => c.redirect('/admin/queues'));
   app.route(
@@ -72,7 +72,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
   );
 
   const guards = [
-    bearerAuth(authenticate),
+    bearerAuth(signIn),
     rateLimit({
       perMinute: deps.config.rateLimitPerMinute,
       redis: options.rateLimitRedis,
@@ -85,6 +85,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
   app.route('/api', agentRoutes(deps));
   app.route('/api', repoRoutes(deps));
   app.route('/api', tokenRoutes(deps));
+  app.route('/api', auditRoutes(deps));
   app.route('/api', runRoutes(deps));
   app.route('/api', sessionRoutes(deps));
   app.route('/api', checkpointRoutes(deps, options.pressure));

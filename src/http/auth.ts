@@ -1,13 +1,46 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { AppError } from '../errors.ts';
-import type { Authenticate, Principal } from '../services/tokens/authenticate.ts';
+import type { Actor } from '../services/audit/note.ts';
+import { type Authenticate, ENVIRONMENT, type Principal } from '../services/tokens/authenticate.ts';
+import type { SignInFailures } from '../services/tokens/failures.ts';
+import { clientAddress } from './client-address.ts';
 import type { AppEnv } from './env.ts';
 
 /** Every request below /api, and to /mcp, carries a token. */
-export function bearerAuth(authenticate: Authenticate): MiddlewareHandler<AppEnv> {
+export function bearerAuth(signIn: SignIn): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    c.set('principal', await authenticate(bearerToken(c)));
+    c.set('principal', await signIn(c, bearerToken(c)));
     await next();
+  };
+}
+
+/** @throws AppError `unauthorized`, or `rate_limited` where too many wrong tokens came from one address */
+export type SignIn = (c: Context<AppEnv>, token: string) => Promise<Principal>;
+
+/** What fails is counted after it has failed, so that strangers cannot keep a right token out. */
+export function createSignIn(authenticate: Authenticate, failures: SignInFailures): SignIn {
+  return async (c, token) =>
+    await authenticate(token).catch((error: unknown) => {
+      if (!isUnauthorized(error)) throw error;
+      const wait = failures.note(clientAddress(c));
+      if (wait === undefined) throw error;
+      throw new AppError(
+        'rate_limited',
+        'Too many wrong tokens came from this address. Wait, then try one that is right.',
+        { retryAfterSeconds: wait },
+      );
+    });
+}
+
+/** Who makes the change that a request asks for. */
+export function actorOf(c: Context<AppEnv>): Actor {
+  const { scope, tokenId, agentName } = c.get('principal');
+  return {
+    scope,
+    tokenId: tokenId === ENVIRONMENT ? null : tokenId,
+    agentName,
+    address: clientAddress(c),
+    requestId: c.get('requestId'),
   };
 }
 
@@ -85,10 +118,10 @@ export function visibleAgent(principal: Principal, asked: string | undefined): s
 }
 
 /** For a browser, which cannot send a bearer token: the operator token as the password. */
-export function operatorForBrowser(authenticate: Authenticate): MiddlewareHandler<AppEnv> {
+export function operatorForBrowser(signIn: SignIn): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const token = tokenOf(c.req.header('authorization'));
-    const principal = token ? await authenticate(token).catch(onlyUnauthorized) : undefined;
+    const principal = token ? await signIn(c, token).catch(onlyUnauthorized) : undefined;
     if (principal?.scope !== 'operator') {
       return c.text('Sign in with any user name and an operator token as the password.\n', 401, {
         'WWW-Authenticate': 'Basic realm="defib operators", charset="UTF-8"',
@@ -107,6 +140,9 @@ function tokenOf(header: string | undefined): string | undefined {
 }
 
 function onlyUnauthorized(error: unknown): undefined {
-  if (error instanceof AppError && error.code === 'unauthorized') return undefined;
+  if (isUnauthorized(error)) return undefined;
   throw error;
 }
+
+const isUnauthorized = (error: unknown): boolean =>
+  error instanceof AppError && error.code === 'unauthorized';

@@ -34,6 +34,7 @@ export function addDocs(app: OpenAPIHono<AppEnv>): void {
       'Agents',
       'Repositories',
       'Tokens',
+      'Audit',
       'Operations',
     ].map((name) => ({ name })),
   });

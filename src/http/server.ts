@@ -9,9 +9,11 @@ import { createPressure } from '../services/runs/pressure.ts';
 import { countQueuedRuns } from '../services/runs/read.ts';
 import { createRunTally } from '../services/runs/tally.ts';
 import { createAuthenticate } from '../services/tokens/authenticate.ts';
+import { createSignInFailures } from '../services/tokens/failures.ts';
 import { createTokenUses } from '../services/tokens/uses.ts';
 import { withTimeout } from '../with-timeout.ts';
 import { createApp } from './app.ts';
+import { createSignIn } from './auth.ts';
 import type { AppEnv } from './env.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 
@@ -41,19 +43,26 @@ export async function startHttp(deps: Deps): Promise<HttpServer> {
   const { config, db, log } = deps;
   let draining = false;
   const uses = createTokenUses(db);
-  const flush = () =>
-    uses.flush().catch((error: unknown) => log.warn({ err: error }, 'token uses not written'));
+  const failures = createSignInFailures(db, () => performance.now());
+  const flush = async () => {
+    await Promise.all([uses.flush(), failures.flush()]).catch((error: unknown) =>
+      log.warn({ err: error }, 'uses of tokens not written'),
+    );
+  };
   const flushing = setInterval(() => void flush(), TOKEN_USES_MS);
   const rateLimitRedis = openRateLimitRedis(deps);
   const app = createApp({
     deps,
-    authenticate: createAuthenticate({
-      db,
-      uses,
-      operatorToken: config.operatorToken,
-      cacheMs: TOKEN_CACHE_MS,
-      now: () => performance.now(),
-    }),
+    signIn: createSignIn(
+      createAuthenticate({
+        db,
+        uses,
+        operatorToken: config.operatorToken,
+        cacheMs: TOKEN_CACHE_MS,
+        now: () => performance.now(),
+      }),
+      failures,
+    ),
     pressure: createPressure({
       db,
       maxQueued: config.maxQueued,

@@ -170,6 +170,7 @@ describe('what the service answers', () => {
     const issued = { scope: 'agent', agentName: 'builder', expiresAt: '2999-01-01T00:00:00Z' };
     const { body: token } = await call('POST /api/tokens', { body: issued });
     await call('GET /api/tokens');
+    await call('GET /api/audit');
     await call('DELETE /api/tokens/{id}', {}, { id: token.id });
     await callRepos();
     await callSessions();

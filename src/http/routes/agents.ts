@@ -3,7 +3,7 @@ import type { Deps } from '../../deps.ts';
 import type { Agent } from '../../db/schema.ts';
 import { putAgent } from '../../services/agents/put.ts';
 import { getAgent, listAgentViews, viewAgents } from '../../services/agents/read.ts';
-import { requireOperator } from '../auth.ts';
+import { actorOf, requireOperator } from '../auth.ts';
 import {
   agentNameParam,
   agentNameSchema,
@@ -144,10 +144,15 @@ export function agentRoutes({ db }: Pick<Deps, 'db'>) {
   return router
     .openapi(put, async (c) => {
       const { repos, ...changes } = c.req.valid('json');
-      const agent = await putAgent(db, c.req.valid('param').agentName, {
-        ...changes,
-        ...(repos && { repos: repos.map(parseRepoName) }),
-      });
+      const agent = await putAgent(
+        db,
+        c.req.valid('param').agentName,
+        {
+          ...changes,
+          ...(repos && { repos: repos.map(parseRepoName) }),
+        },
+        actorOf(c),
+      );
       return c.json(await view(agent), 200);
     })
     .openapi(get, async (c) => {

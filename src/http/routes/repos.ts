@@ -1,7 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Deps } from '../../deps.ts';
 import { getRepo, listRepoViews, putRepo, untrackRepo } from '../../services/repos/manage.ts';
-import { requireOperator } from '../auth.ts';
+import { actorOf, requireOperator } from '../auth.ts';
 import {
   bearer,
   createRouter,
@@ -82,10 +82,10 @@ export function repoRoutes({ db }: Pick<Deps, 'db'>) {
   router.use('/repos', requireOperator);
   router.use('/repos/*', requireOperator);
   return router
-    .openapi(put, async (c) => c.json(await putRepo(db, c.req.valid('param')), 200))
+    .openapi(put, async (c) => c.json(await putRepo(db, c.req.valid('param'), actorOf(c)), 200))
     .openapi(get, async (c) => c.json(await getRepo(db, c.req.valid('param')), 200))
     .openapi(remove, async (c) => {
-      await untrackRepo(db, c.req.valid('param'));
+      await untrackRepo(db, c.req.valid('param'), actorOf(c));
       return c.body(null, 204);
     })
     .openapi(list, async (c) => c.json(await listRepoViews(db, c.req.valid('query')), 200));

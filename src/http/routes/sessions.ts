@@ -15,7 +15,7 @@ import {
 } from '../../services/sessions/read.ts';
 import { startSession } from '../../services/sessions/start.ts';
 import { toSessionView } from '../../services/sessions/view.ts';
-import { assertMayActFor, assertSession, mayReadSession, visibleAgent } from '../auth.ts';
+import { actorOf, assertMayActFor, assertSession, mayReadSession, visibleAgent } from '../auth.ts';
 import {
   agentNameParam,
   agentNameSchema,
@@ -200,7 +200,7 @@ export function sessionRoutes(deps: Deps) {
       const { id } = c.req.valid('param');
       assertSession(c.get('principal'), id, { orOperator: true });
       const { reason } = c.req.valid('json');
-      const { session, runs } = await interruptSession(db, id, reason);
+      const { session, runs } = await interruptSession(db, id, reason, actorOf(c));
       enqueueSessionRuns(deps, runs);
       return c.json(toSessionView(session), 200);
     })

@@ -3,7 +3,7 @@ import type { Deps } from '../../deps.ts';
 import { issueToken } from '../../services/tokens/issue.ts';
 import { listTokenInfos, revokeToken } from '../../services/tokens/manage.ts';
 import { toTokenInfo } from '../../services/tokens/view.ts';
-import { requireOperator } from '../auth.ts';
+import { actorOf, requireOperator } from '../auth.ts';
 import {
   agentNameSchema,
   bearer,
@@ -92,16 +92,20 @@ export function tokenRoutes({ db }: Pick<Deps, 'db'>) {
   return router
     .openapi(create, async (c) => {
       const { scope, agentName, expiresAt } = c.req.valid('json');
-      const { token, view } = await issueToken(db, {
-        scope,
-        agentName,
-        expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt),
-      });
+      const { token, view } = await issueToken(
+        db,
+        {
+          scope,
+          agentName,
+          expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt),
+        },
+        actorOf(c),
+      );
       return c.json({ ...toTokenInfo(view), token }, 201);
     })
     .openapi(list, async (c) => c.json(await listTokenInfos(db, c.req.valid('query')), 200))
     .openapi(remove, async (c) => {
-      await revokeToken(db, c.req.valid('param').id);
+      await revokeToken(db, c.req.valid('param').id, actorOf(c));
       return c.body(null, 204);
     });
 }

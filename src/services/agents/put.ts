@@ -3,6 +3,7 @@ import { type AgentChanges, upsertAgent } from '../../db/queries/agents.ts';
 import { type RepoName, setAgentRepos, upsertRepo } from '../../db/queries/repos.ts';
 import type { Agent } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
+import { type Actor, noteAct, SYSTEM } from '../audit/note.ts';
 import { newId } from '../ids.ts';
 
 export type PutAgent = AgentChanges & {
@@ -11,7 +12,12 @@ export type PutAgent = AgentChanges & {
 };
 
 /** Creates the agent, or changes what is given of it: all of it or, on any error, nothing. */
-export async function putAgent(db: Db, name: string, changes: PutAgent): Promise<Agent> {
+export async function putAgent(
+  db: Db,
+  name: string,
+  changes: PutAgent,
+  actor: Actor = SYSTEM,
+): Promise<Agent> {
   return await db.transaction().execute(async (trx) => {
     const agent = await upsertAgent(trx, newId(), name, changes);
     if (!agent) throw sameNameInOtherCase(name);
@@ -20,11 +26,17 @@ export async function putAgent(db: Db, name: string, changes: PutAgent): Promise
       for (const repo of sorted(changes.repos)) ids.push((await upsertRepo(trx, newId(), repo)).id);
       await setAgentRepos(trx, agent.id, [...new Set(ids)]);
     }
+    await noteAct(trx, actor, { action: 'agent.put', target: name, details: { ...changes } });
     return agent;
   });
 }
 
-export const ensureAgent = (db: Db, name: string): Promise<Agent> => putAgent(db, name, {});
+/** The agent of this name, created if there is none. In the caller's transaction. */
+export async function ensureAgent(trx: Db, name: string): Promise<Agent> {
+  const agent = await upsertAgent(trx, newId(), name, {});
+  if (!agent) throw sameNameInOtherCase(name);
+  return agent;
+}
 
 /** In one order everywhere, so that two calls that create the same repositories cannot deadlock. */
 const sorted = (repos: RepoName[]): RepoName[] =>

@@ -10,6 +10,7 @@ import {
 } from '../../db/queries/repos.ts';
 import type { Repo } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
+import { type Actor, noteAct } from '../audit/note.ts';
 import { newId } from '../ids.ts';
 
 /** A tracked repository as the API shows it. */
@@ -40,9 +41,12 @@ const toFailure = (repo: Repo, kind: string) => ({
 });
 
 /** Tracks the repository. For one that is tracked, it lets the next heartbeat try again at once. */
-export async function putRepo(db: Db, name: RepoName): Promise<RepoView> {
-  const repo = await upsertRepo(db, newId(), name);
-  await clearRepoFailures(db, repo.id);
+export async function putRepo(db: Db, name: RepoName, actor: Actor): Promise<RepoView> {
+  await db.transaction().execute(async (trx) => {
+    const repo = await upsertRepo(trx, newId(), name);
+    await clearRepoFailures(trx, repo.id);
+    await noteAct(trx, actor, { action: 'repo.put', target: `${repo.owner}/${repo.name}` });
+  });
   return await getRepo(db, name);
 }
 
@@ -59,8 +63,11 @@ export async function listRepoViews(db: Db, page: PageRequest): Promise<Page<Rep
 }
 
 /** Forgets the repository, its issues and its claims. @throws AppError `not_found` */
-export async function untrackRepo(db: Db, name: RepoName): Promise<void> {
-  if (!(await deleteRepo(db, name))) throw notTracked(name);
+export async function untrackRepo(db: Db, name: RepoName, actor: Actor): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    if (!(await deleteRepo(trx, name))) throw notTracked(name);
+    await noteAct(trx, actor, { action: 'repo.delete', target: `${name.owner}/${name.name}` });
+  });
 }
 
 function notTracked({ owner, name }: RepoName): AppError {

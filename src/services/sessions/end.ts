@@ -4,6 +4,7 @@ import { schedulePrune } from '../../db/queries/session-prune.ts';
 import { insertSessionRuns } from '../../db/queries/session-runs.ts';
 import { endSession, findSession } from '../../db/queries/sessions.ts';
 import type { Session } from '../../db/schema.ts';
+import { type Actor, noteAct, SYSTEM } from '../audit/note.ts';
 import { redactSaid } from '../checkpoints/redact.ts';
 import { refusal } from './refusal.ts';
 import { sessionRun } from './run.ts';
@@ -52,6 +53,7 @@ export async function interruptSession(
   db: Db,
   id: string,
   reason: string,
+  actor: Actor = SYSTEM,
 ): Promise<{ session: Session; runs: Dispatch[] }> {
   const why = await redactSaid(reason);
   const interrupted = await db.transaction().execute(async (trx) => {
@@ -63,6 +65,14 @@ export async function interruptSession(
       resume: true,
     });
     if (!session) return undefined;
+    // What a session does itself is recorded by the session.
+    if (actor.scope === 'operator') {
+      await noteAct(trx, actor, {
+        action: 'session.interrupt',
+        target: id,
+        details: { reason: why },
+      });
+    }
     if (session.worktree === null) return { session, runs: [] };
     return { session, runs: await insertSessionRuns(trx, [sessionRun('checkpoint', id)]) };
   });

@@ -3,7 +3,7 @@ import type { Db } from '../../db/connect.ts';
 import { findValidToken } from '../../db/queries/tokens.ts';
 import type { TokenScope } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
-import { hashToken } from './secret.ts';
+import { hashToken, isTokenSecret } from './secret.ts';
 import type { TokenUses } from './uses.ts';
 
 /** Who a request comes from. */
@@ -14,6 +14,9 @@ export type Principal = {
   agentName: string | null;
   sessionId: string | null;
 };
+
+/** Stands for the id of `DEFIB_OPERATOR_TOKEN`, which has none. */
+export const ENVIRONMENT = 'environment';
 
 export type Authenticate = (token: string) => Promise<Principal>;
 
@@ -40,8 +43,10 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
   return async (token) => {
     const hash = hashToken(token);
     if (operatorHash && timingSafeEqual(hash, operatorHash)) {
-      return { tokenId: 'environment', scope: 'operator', agentName: null, sessionId: null };
+      return { tokenId: ENVIRONMENT, scope: 'operator', agentName: null, sessionId: null };
     }
+    // What was never issued costs no look into the database.
+    if (!isTokenSecret(token)) throw unknownToken();
     const key = hash.toString('base64');
     const cached = cache.get(key);
     const time = now();
@@ -66,12 +71,7 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
 
 async function lookUp(db: Db, hash: Buffer): Promise<Principal> {
   const row = await findValidToken(db, hash);
-  if (!row) {
-    throw new AppError(
-      'unauthorized',
-      'This token is unknown, expired or revoked. Ask an operator for a new one: POST /api/tokens.',
-    );
-  }
+  if (!row) throw unknownToken();
   return {
     tokenId: row.id,
     scope: row.scope,
@@ -79,3 +79,9 @@ async function lookUp(db: Db, hash: Buffer): Promise<Principal> {
     sessionId: row.session_id,
   };
 }
+
+const unknownToken = (): AppError =>
+  new AppError(
+    'unauthorized',
+    'This token is unknown, expired or revoked. Ask an operator for a new one: POST /api/tokens.',
+  );

@@ -13,6 +13,9 @@ export function newTokenSecret(scope: TokenScope): string {
   return PREFIXES[scope] + randomBytes(32).toString('base64url');
 }
 
+/** Whether a text looks like a token that {@link newTokenSecret} made. */
+export const isTokenSecret = (text: string): boolean => /^dfb_(?:op|ag|se)_[\w-]{43}$/.test(text);
+
 /**
  * SHA-256 of the token. Tokens are random, so a fast hash is enough, and looking a hash up in an
  * index tells an attacker nothing about the token: no comparison of secrets needs constant time.
