@@ -91,6 +91,8 @@ const environment = z.object({
   DEFIB_RATE_LIMIT_PER_MINUTE: integer(0, 10_000_000, 6000),
   DEFIB_DRAIN_SECONDS: integer(1, 300, 20),
   DEFIB_RUN_RETENTION_DAYS: integer(1, 3650, 30),
+  DEFIB_SESSION_RETENTION_DAYS: integer(1, 3650, 90),
+  DEFIB_AUDIT_RETENTION_DAYS: integer(1, 3650, 365),
   DEFIB_HEARTBEAT_SECONDS: integer(1, 86_400, 60),
   DEFIB_SYNC_FRESHNESS_SECONDS: integer(1, 86_400, 60),
   DEFIB_CLAIM_GRACE_SECONDS: integer(1, 2_592_000, 3600),
@@ -207,6 +209,8 @@ function build(env: z.infer<typeof environment>) {
     rateLimitPerMinute: env.DEFIB_RATE_LIMIT_PER_MINUTE,
     drainMs: env.DEFIB_DRAIN_SECONDS * 1000,
     runRetentionDays: env.DEFIB_RUN_RETENTION_DAYS,
+    sessionRetentionDays: env.DEFIB_SESSION_RETENTION_DAYS,
+    auditRetentionDays: env.DEFIB_AUDIT_RETENTION_DAYS,
     heartbeatSeconds: env.DEFIB_HEARTBEAT_SECONDS,
     hostname: env.DEFIB_HOSTNAME ?? hostname(),
     checkpoints: {

@@ -87,6 +87,8 @@ async function openWorkers(deps: Deps, timings: Timings, url: () => string): Pro
       heartbeat,
       sessionWork,
       runRetentionDays: config.runRetentionDays,
+      sessionRetentionDays: config.sessionRetentionDays,
+      auditRetentionDays: config.auditRetentionDays,
       sessionSettings: deps.sessionSettings,
     },
     log,

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import type { Db } from '../db/connect.ts';
+import { purgeAudit } from '../db/queries/audit.ts';
 import { deleteUnusedBundles } from '../db/queries/bundles.ts';
 import { purgeClaims } from '../db/queries/claim-retention.ts';
 import { purgeRuns } from '../db/queries/runs.ts';
+import { purgeSessions, purgeTokens } from '../db/queries/session-retention.ts';
 import { listHosts } from '../db/queries/worker-hosts.ts';
 import type { Log } from '../log.ts';
 import type { HeartbeatDeps } from '../services/heartbeat/step.ts';
@@ -17,6 +19,8 @@ export type HousekeepingDeps = {
   queues: Queues;
   heartbeat: Pick<HeartbeatDeps, 'reconcile'>;
   runRetentionDays: number;
+  sessionRetentionDays: number;
+  auditRetentionDays: number;
 };
 
 const SCHEDULE: Schedule = {
@@ -25,6 +29,7 @@ const SCHEDULE: Schedule = {
   title: 'end claims nobody holds, remove what is past its retention',
 };
 const DAY_MS = 24 * 3600 * 1000;
+const ago = (days: number) => new Date(Date.now() - days * DAY_MS);
 const BATCH = 1000;
 /** A bundle is written before the row that names it. */
 const UNUSED_SECONDS = 3600;
@@ -41,9 +46,9 @@ export const housekeepingJob = defineJob({
   schema: z.object({}),
   concurrency: 1,
   run: async (deps: HousekeepingDeps, _data, signal) => {
-    const before = new Date(Date.now() - deps.runRetentionDays * DAY_MS);
     const ended = await sweepClaims(deps.heartbeat.reconcile, signal);
     if (ended > 0) deps.log.info({ claims: ended }, 'ended claims that no session holds');
+    const before = ago(deps.runRetentionDays);
     const runs = await inBatches(signal, () =>
       purgeRuns(deps.db, { acceptedBefore: before, limit: BATCH }),
     );
@@ -53,9 +58,17 @@ export const housekeepingJob = defineJob({
     const bundles = await inBatches(signal, () =>
       deleteUnusedBundles(deps.db, { olderThanSeconds: UNUSED_SECONDS, limit: BATCH }),
     );
+    const sessions = await inBatches(signal, () =>
+      purgeSessions(deps.db, { before: ago(deps.sessionRetentionDays), limit: BATCH }),
+    );
+    const tokens = await inBatches(signal, () => purgeTokens(deps.db, { before, limit: BATCH }));
+    const audit = await inBatches(signal, () =>
+      purgeAudit(deps.db, { before: ago(deps.auditRetentionDays), limit: BATCH }),
+    );
     const jobs = deps.queues.backend.cleansByHand ? await cleanQueues(deps, signal) : 0;
-    if (runs + claims + bundles + jobs > 0) {
-      deps.log.info({ runs, claims, bundles, jobs }, 'removed what was past its retention');
+    const removed = { runs, claims, bundles, sessions, tokens, audit, jobs };
+    if (Object.values(removed).some((count) => count > 0)) {
+      deps.log.info(removed, 'removed what was past its retention');
     }
   },
 });

@@ -105,7 +105,15 @@ async function startDeafWorkers({
   const url = () => 'http://127.0.0.1:1';
   const sessionWork = await openResumeDeps({ config, db, log, url });
   const runRetentionDays = 30;
-  const own = { wakeups, claims, heartbeat, sessionWork, runRetentionDays };
+  const own = {
+    wakeups,
+    claims,
+    heartbeat,
+    sessionWork,
+    runRetentionDays,
+    sessionRetentionDays: 90,
+    auditRetentionDays: 365,
+  };
   const workers = startWorkers({
     deps: { db, log, queues, sessionSettings, ...own },
     log,

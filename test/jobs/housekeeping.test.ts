@@ -49,6 +49,70 @@ describe.each(backends)('housekeeping on %s', (backend) => {
       FROM agents, generate_series(1, ${count}::int)`.execute(deps.db);
   }
 
+  /** A session, its token and a checkpoint, all of them made and ended so long ago; or as `more` says. */
+  async function addSession(daysAgo: number, more: Record<string, unknown> = {}) {
+    await putAgent(deps.db, 'builder', {});
+    const at = new Date(Date.now() - daysAgo * 24 * 3600 * 1000);
+    const hex = at.getTime().toString(16).padStart(12, '0');
+    const id = `${hex.slice(0, 8)}-${hex.slice(8)}${newId().slice(13)}`;
+    const agent = await deps.db.selectFrom('agents').select('id').executeTakeFirstOrThrow();
+    const row = { id, agent_id: agent.id, agent_name: 'builder', root_id: id, objective: 'x' };
+    const ended = { status: 'failed' as const, ended_at: at };
+    const times = { lease_seconds: 60, start_seconds: 60, checkpoint_branch: 'b' };
+    await deps.db
+      .insertInto('sessions')
+      .values({ ...row, ...times, ...ended, ...more })
+      .execute();
+    await sql`
+      INSERT INTO tokens (id, hash, scope, agent_id, session_id)
+      VALUES (${id}, ${Buffer.from(id)}, 'session', ${agent.id}, ${id})`.execute(deps.db);
+    await sql`
+      INSERT INTO checkpoints (id, session_id, number, run_id, trigger, durability, pruned_at)
+      VALUES (${id}, ${id}, 1, ${id}, 'turn', 'local', now())`.execute(deps.db);
+    return id;
+  }
+
+  it('deletes sessions long ended with all that is theirs, and nothing that is needed', async () => {
+    const live = { status: 'running' as const, ended_at: null };
+    await addSession(91);
+    await addSession(91, { needs_attention: true });
+    const kept = [
+      await addSession(89),
+      await addSession(91, live),
+      await addSession(91, { prune_at: new Date() }),
+      await addSession(91, { local_commit: 'a'.repeat(40) }),
+    ];
+    const root = await addSession(91);
+    kept.push(root, await addSession(1, { ...live, root_id: root }));
+    const bundled = await addSession(91);
+    const chunks = (async function* () {
+      yield Buffer.from('x');
+    })();
+    await insertBundle(deps.db, { id: newId(), sessionId: bundled, chunks, prerequisites: [] });
+    const worked = await addSession(91);
+    await sql`
+      INSERT INTO runs (id, agent_id, agent_name, kind, session_id)
+      SELECT ${newId()}, agent_id, agent_name, 'prune', id FROM sessions
+      WHERE id = ${worked}`.execute(deps.db);
+    await sql`
+      INSERT INTO checkpoints (id, session_id, number, run_id, trigger, durability, bundle_id)
+      SELECT ${newId()}, ${bundled}, 2, ${newId()}, 'turn', 'stored', id FROM bundles`.execute(
+      deps.db,
+    );
+    kept.push(bundled, worked);
+    await work();
+    const left = async (table: 'sessions' | 'checkpoints') =>
+      (await deps.db.selectFrom(table).select('id').execute()).map(({ id }) => id);
+    expect((await left('sessions')).toSorted()).toEqual(kept.toSorted());
+    expect(await left('checkpoints')).toHaveLength(kept.length + 1);
+    // Of the tokens, those of sessions that live or ended less than a month ago.
+    const tokens = await deps.db.selectFrom('tokens').select('session_id').execute();
+    const alive = await deps.db.selectFrom('sessions').select('id').where('ended_at', 'is', null);
+    expect(tokens.map(({ session_id: id }) => id).toSorted()).toEqual(
+      (await alive.execute()).map(({ id }) => id).toSorted(),
+    );
+  });
+
   async function sessionOf(agentName: string) {
     await putAgent(deps.db, agentName, {});
     return await startSession(deps.db, deps.sessionSettings, { agentName, objective: 'work' });
