@@ -623,6 +623,8 @@ export interface components {
           };
       /** @description Where checkpoint branches are pushed. Default: the server’s. */
       checkpointRemote?: string;
+      /** @description Folders on workers’ hosts below which its worktrees lie; nobody else’s do. Default: the repositories that it was the first to use. */
+      roots?: string[];
       /** @description Days that checkpoints of work that did not succeed are kept. Default 14. */
       checkpointRetentionDays?: number;
     };

@@ -16,6 +16,7 @@ import * as rareRows from './migrations/0008_rare_rows.ts';
 import * as labelQueue from './migrations/0009_label_queue.ts';
 import * as syncProgress from './migrations/0010_sync_progress.ts';
 import * as audit from './migrations/0011_audit.ts';
+import * as worktreeOwners from './migrations/0012_worktree_owners.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -33,6 +34,7 @@ const migrations: Record<string, Migration> = {
   '0009_label_queue': labelQueue,
   '0010_sync_progress': syncProgress,
   '0011_audit': audit,
+  '0012_worktree_owners': worktreeOwners,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */

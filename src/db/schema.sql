@@ -249,6 +249,13 @@ CREATE TABLE worker_hosts (
   seen_at timestamp with time zone NOT NULL DEFAULT now()
 );
 
+CREATE TABLE worktree_owners (
+  host text NOT NULL,
+  path text NOT NULL,
+  agent_id uuid NOT NULL,
+  created_at timestamp with time zone NOT NULL DEFAULT now()
+);
+
 ALTER TABLE agent_repos ADD CONSTRAINT agent_repos_pkey PRIMARY KEY (agent_id, repo_id);
 ALTER TABLE agent_repos ADD CONSTRAINT agent_repos_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;
 ALTER TABLE agent_repos ADD CONSTRAINT agent_repos_repo_id_fkey FOREIGN KEY (repo_id) REFERENCES repos(id) ON DELETE CASCADE;
@@ -310,6 +317,8 @@ ALTER TABLE tokens ADD CONSTRAINT tokens_check CHECK (((scope = 'operator'::text
 ALTER TABLE tokens ADD CONSTRAINT tokens_check1 CHECK (((scope = 'session'::text) = (session_id IS NOT NULL)));
 ALTER TABLE tokens ADD CONSTRAINT tokens_scope_check CHECK ((scope = ANY (ARRAY['operator'::text, 'agent'::text, 'session'::text])));
 ALTER TABLE worker_hosts ADD CONSTRAINT worker_hosts_pkey PRIMARY KEY (host);
+ALTER TABLE worktree_owners ADD CONSTRAINT worktree_owners_pkey PRIMARY KEY (host, path);
+ALTER TABLE worktree_owners ADD CONSTRAINT worktree_owners_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;
 
 CREATE INDEX agent_repos_repo_id_idx ON public.agent_repos USING btree (repo_id);
 CREATE UNIQUE INDEX agents_name_key ON public.agents USING btree (lower(name));

@@ -23,6 +23,7 @@ export type Database = {
   bundle_chunks: BundleChunksTable;
   worker_hosts: WorkerHostsTable;
   audit: AuditTable;
+  worktree_owners: WorktreeOwnersTable;
 };
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
@@ -59,6 +60,8 @@ export type AgentPolicy = {
   checkpointRemote?: string;
   /** Days that checkpoints of failed and cancelled sessions are kept. */
   checkpointRetentionDays?: number;
+  /** Folders below which its worktrees lie on workers' hosts. Absent: those that it was the first to use. */
+  roots?: string[];
 };
 
 export type AgentsTable = {
@@ -70,6 +73,15 @@ export type AgentsTable = {
   updated_at: GeneratedTimestamp;
 };
 export type Agent = Selectable<AgentsTable>;
+
+/** Which agent's a repository on a host is. */
+export type WorktreeOwnersTable = {
+  host: string;
+  /** Of the repository, free of links. */
+  path: string;
+  agent_id: string;
+  created_at: GeneratedTimestamp;
+};
 
 export type TokenScope = 'operator' | 'agent' | 'session';
 

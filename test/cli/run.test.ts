@@ -36,8 +36,8 @@ describe('defib run', () => {
       (await flow.checkpoints(id)).find(({ filesChanged }) => filesChanged === 1),
     );
     expect(saved).toMatchObject({ trigger: 'turn', turn: 1 });
-    // Only what the remote lacks was sent.
-    expect(saved.baseUrl).toContain('remotes/normal.git');
+    // All of it: the service takes no folder for what a bundle builds on.
+    expect(saved.baseUrl).toBeNull();
     await until('the turn was told', async () => (await flow.session(id)).turn === 1);
     expect(await flow.session(id)).toMatchObject({
       status: 'running',

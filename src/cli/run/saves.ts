@@ -8,6 +8,7 @@ import { capture } from '../../services/git/capture.ts';
 import { checkpointRef } from '../../services/git/names.ts';
 import { moveCheckpointRef } from '../../services/git/publish.ts';
 import { readTip } from '../../services/git/tip.ts';
+import { isPathUrl } from '../../services/git/url.ts';
 import type { Reasoning } from '../../services/checkpoints/reasoning.ts';
 import { messageOf } from './deliver.ts';
 import type { CheckpointEntry, Outbox } from './outbox.ts';
@@ -108,7 +109,9 @@ export function createSaves(options: SavesOptions): Saves {
 
   const bundleOf = async (taken: Capture) => {
     const { notCaptured, warnings, commit } = taken;
-    const remote = whole ? undefined : baseRemote(taken.base);
+    const base = whole ? undefined : baseRemote(taken.base);
+    // The service is told of no folder: it may be on another machine, or hold others' repositories.
+    const remote = base && isPathUrl(base.url) ? undefined : base;
     const worktree = session.worktree ?? '';
     const haves = remote ? await remoteHaves(worktree, remote.name, OWN_MACHINE) : [];
     const found = {

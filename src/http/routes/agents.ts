@@ -69,6 +69,14 @@ const policySchema = z
       .regex(/^[^-\s]\S*$/, 'must be the name of a remote, a URL, or "none"')
       .optional()
       .openapi({ description: 'Where checkpoint branches are pushed. Default: the server’s.' }),
+    roots: z
+      .array(storableText(4096).startsWith('/', 'must be an absolute path'))
+      .max(100)
+      .optional()
+      .openapi({
+        description:
+          'Folders on workers’ hosts below which its worktrees lie; nobody else’s do. Default: the repositories that it was the first to use.',
+      }),
     checkpointRetentionDays: z.number().int().min(0).max(3650).optional().openapi({
       description: 'Days that checkpoints of work that did not succeed are kept. Default 14.',
     }),

@@ -10,6 +10,7 @@ import { moveCheckpointRef } from '../git/publish.ts';
 import { readTip, type Tip } from '../git/tip.ts';
 import { checkUrl } from '../git/url.ts';
 import type { CheckpointDeps } from './deps.ts';
+import { requireOwn } from './ownership.ts';
 import { privateDirOf } from './places.ts';
 
 export type WorktreeCapture = {
@@ -39,6 +40,7 @@ export async function captureWorktree(
 ): Promise<WorktreeCapture> {
   const { worktree } = session;
   if (worktree === null) throw new AppError('invalid', 'The session has no worktree.');
+  await requireOwn(deps, session, worktree);
   const ref = checkpointRef(session.agent_name, session.id);
   const privateDir = privateDirOf(deps.places, session.id);
   const last = await findLastCommit(deps.db, session.id);

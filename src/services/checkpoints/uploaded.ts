@@ -5,6 +5,7 @@ import { readBundleHeader } from '../git/bundle-header.ts';
 import type { Checkpoint } from '../git/checkpoint.ts';
 import { fetchBase } from '../git/mirror.ts';
 import { checkpointRef } from '../git/names.ts';
+import { isPathUrl } from '../git/url.ts';
 import { verifyBundle } from '../git/verify-bundle.ts';
 import { remoteFor } from './access.ts';
 import type { CheckpointDeps } from './deps.ts';
@@ -65,6 +66,12 @@ async function baseOf(
     throw new AppError(
       'invalid',
       'The bundle builds on commits that it does not hold, and no baseUrl says where they are. Send baseUrl, or a bundle without prerequisites.',
+    );
+  }
+  if (isPathUrl(upload.baseUrl)) {
+    throw new AppError(
+      'invalid',
+      'baseUrl is a path on the host of the service, where other agents have their repositories. Send a bundle without prerequisites, or the https or ssh URL of the remote.',
     );
   }
   return await fetchBase({

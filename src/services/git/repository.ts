@@ -49,23 +49,29 @@ export async function realRoots(roots: readonly string[]): Promise<string[]> {
   return resolved.filter((root) => root !== null);
 }
 
-/** The real path, or an error when it does not exist or lies outside the roots. */
+/**
+ * The real path, or one and the same error when it does not exist or lies outside the roots: the path is a
+ * stranger's, who must not learn from the answer what else is on this machine.
+ */
 export async function insideRoots(path: string, roots: string[], what: string): Promise<string> {
   if (!isAbsolute(path))
     throw new AppError('invalid', `${what} must be given as an absolute path.`);
+  const message = `${what} does not exist, cannot be read, or lies outside the allowed roots (DEFIB_WORKTREE_ROOTS).`;
   let real: string;
   try {
     real = await realpath(path);
   } catch (cause) {
-    throw new AppError('not_found', `${what} does not exist or cannot be read.`, { cause });
+    throw new AppError('forbidden', message, { cause });
   }
-  if (!isBelow(real, roots)) {
-    throw new AppError(
-      'forbidden',
-      `${what} lies outside the allowed roots (DEFIB_WORKTREE_ROOTS).`,
-    );
-  }
+  if (!isBelow(real, roots)) throw new AppError('forbidden', message);
   return real;
+}
+
+/** Whether an error of {@link insideRoots} was about a path that is not there; for us, not for whoever named it. */
+export function isMissing(error: unknown): boolean {
+  return (
+    error instanceof AppError && (error.cause as { code?: unknown } | undefined)?.code === 'ENOENT'
+  );
 }
 
 export function isBelow(path: string, roots: readonly string[]): boolean {

@@ -47,6 +47,9 @@ const PLAIN = /^[A-Za-z0-9._~:/@%+,=[\]-]+$/;
 const HOST = /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?$/;
 const USER = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 
+/** Whether a URL is a folder of the machine itself. */
+export const isPathUrl = (url: string): boolean => isAbsolute(url) || /^file:/i.test(url);
+
 async function parseUrl(url: string, policy: UrlPolicy): Promise<RemoteUrl> {
   if (isAbsolute(url)) return pathUrl(url, policy);
   if (url.startsWith('file:///')) return pathUrl(decodePath(url), policy);

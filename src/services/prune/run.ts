@@ -15,6 +15,7 @@ import type { CheckpointDeps } from '../checkpoints/deps.ts';
 import { privateDirOf } from '../checkpoints/places.ts';
 import { withScratch } from '../checkpoints/store.ts';
 import { git } from '../git/git.ts';
+import { isMissing } from '../git/repository.ts';
 import { checkpointRef } from '../git/names.ts';
 import { deleteLocalRef, deleteRemoteRef, type Pruned } from '../git/prune.ts';
 import { plural } from '../plural.ts';
@@ -67,7 +68,7 @@ const localBranch: Step<PrunePass> = {
 };
 
 function goneWithItsWorktree(error: unknown): Pruned {
-  if (error instanceof AppError && error.code === 'not_found') return 'absent';
+  if (isMissing(error)) return 'absent';
   throw error;
 }
 

@@ -9,6 +9,7 @@ import { AppError, type ErrorCode } from '../../errors.ts';
 import { restore } from '../git/restore/restore.ts';
 import type { Restored, RestoreOptions } from '../git/restore/types.ts';
 import { isHere } from '../checkpoints/capture.ts';
+import { requireOwn } from '../checkpoints/ownership.ts';
 import { privateDirOf } from '../checkpoints/places.ts';
 import { loadBundle } from '../checkpoints/store.ts';
 import type { ResumePass, ResumeStep } from './pass.ts';
@@ -30,6 +31,9 @@ export const restoreStep: ResumeStep = {
     // Made again after a worker died: what is in its place is not touched.
     if (successor.restored) return { skipped: true };
     const outcome = await restoreFor(pass, successor, signal);
+    if (outcome.ok) {
+      await requireOwn(deps, successor, outcome.worktree);
+    }
     const prepared = { id: successor.id, checkpointId: pass.from?.id ?? null };
     if (!(await noteRestored(deps.db, prepared, outcome, deps.host))) {
       if (outcome.ok) await rm(outcome.worktree, { recursive: true, force: true });

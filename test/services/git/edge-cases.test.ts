@@ -598,7 +598,7 @@ test('a worktree must be one, below the roots, and be owned by whom the policy n
     captureIn(box, { worktree, policy: { roots } });
   await expect(at(join(box.root, 'plain'))).rejects.toMatchObject({ code: 'invalid' });
   await expect(at(join(box.repo, 'dir'))).rejects.toMatchObject({ code: 'invalid' });
-  await expect(at(join(box.root, 'none'))).rejects.toMatchObject({ code: 'not_found' });
+  await expect(at(join(box.root, 'none'))).rejects.toMatchObject({ code: 'forbidden' });
   await expect(at(join(box.repo, 'usr'))).rejects.toMatchObject({ code: 'forbidden' });
   await expect(at('/etc')).rejects.toMatchObject({ code: 'forbidden' });
   await expect(at('relative')).rejects.toMatchObject({ code: 'invalid' });
