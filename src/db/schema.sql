@@ -223,7 +223,8 @@ CREATE TABLE sessions (
   spawn_tries integer NOT NULL DEFAULT 0,
   spawn_at timestamp with time zone,
   spawn_error text,
-  issue_key text
+  issue_key text,
+  watch_at timestamp with time zone
 );
 
 CREATE TABLE sync_pages (
@@ -341,7 +342,6 @@ CREATE INDEX runs_trouble_idx ON public.runs USING btree (status, id DESC) WHERE
 CREATE INDEX runs_waiting_idx ON public.runs USING btree (agent_id, kind) WHERE (finished_at IS NULL);
 CREATE INDEX sessions_agent_id_idx ON public.sessions USING btree (agent_id, id DESC);
 CREATE INDEX sessions_attention_idx ON public.sessions USING btree (id DESC) WHERE needs_attention;
-CREATE INDEX sessions_due_at_idx ON public.sessions USING btree (due_at) WHERE (ended_at IS NULL);
 CREATE INDEX sessions_latest_checkpoint_id_idx ON public.sessions USING btree (latest_checkpoint_id) WHERE (latest_checkpoint_id IS NOT NULL);
 CREATE UNIQUE INDEX sessions_live_issue_key ON public.sessions USING btree (issue_key) WHERE ((ended_at IS NULL) AND (issue_key IS NOT NULL));
 CREATE INDEX sessions_pending_idx ON public.sessions USING btree (agent_id, id) WHERE (status = 'pending'::text);
@@ -350,5 +350,6 @@ CREATE INDEX sessions_resume_at_idx ON public.sessions USING btree (resume_at) W
 CREATE UNIQUE INDEX sessions_resumed_from_key ON public.sessions USING btree (resumed_from);
 CREATE INDEX sessions_root_id_idx ON public.sessions USING btree (root_id);
 CREATE INDEX sessions_spawn_at_idx ON public.sessions USING btree (spawn_at) WHERE (status = 'pending'::text);
+CREATE INDEX sessions_watch_at_idx ON public.sessions USING btree (watch_at) WHERE (ended_at IS NULL);
 CREATE INDEX tokens_agent_id_idx ON public.tokens USING btree (agent_id);
 CREATE INDEX tokens_session_id_idx ON public.tokens USING btree (session_id);

@@ -252,6 +252,8 @@ export type SessionsTable = {
   start_deadline_at: Timestamp | null;
   /** The earliest of the three. */
   due_at: ColumnType<Date | null, never, never>;
+  /** Never later than `due_at`; when the timeout watch looks at the session next. Kept by a trigger. */
+  watch_at: ColumnType<Date | null, never, Date | null>;
   /** From when on a successor is wanted; null: none is. */
   resume_at: Timestamp | null;
   directive: ColumnType<

@@ -18,6 +18,7 @@ const HOST_RETURN = sql`interval '60 seconds'`;
  * from now on. Pending sessions are not ended by this: they wait until somebody takes them.
  */
 export async function endDueSessions(db: Db, limit: number): Promise<Session[]> {
+  await deferRenewed(db, limit * RENEWED_FACTOR);
   const { rows } = await sql<Session>`
     UPDATE sessions SET
       status = 'timed_out',
@@ -29,13 +30,29 @@ export async function endDueSessions(db: Db, limit: number): Promise<Session[]> 
       ended_at = now(), resume_at = now(), directive = NULL
     WHERE id IN (
       SELECT id FROM sessions
-      WHERE ended_at IS NULL AND due_at <= now()
-      ORDER BY due_at
+      WHERE ended_at IS NULL AND watch_at <= now() AND due_at <= now()
+      ORDER BY watch_at
       LIMIT ${limit}
       FOR UPDATE SKIP LOCKED
     )
     RETURNING *`.execute(db);
   return rows;
+}
+
+/** Far more sessions beat than end. */
+const RENEWED_FACTOR = 20;
+
+/** Looks again later at sessions that were renewed since their time to be looked at was set. */
+async function deferRenewed(db: Db, limit: number): Promise<void> {
+  await sql`
+    UPDATE sessions SET watch_at = due_at
+    WHERE id IN (
+      SELECT id FROM sessions
+      WHERE ended_at IS NULL AND watch_at <= now() AND (due_at > now() OR due_at IS NULL)
+      ORDER BY watch_at
+      LIMIT ${limit}
+      FOR UPDATE SKIP LOCKED
+    )`.execute(db);
 }
 
 export type ResumeLimits = {
