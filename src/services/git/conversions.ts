@@ -1,10 +1,11 @@
-import { lstat, readFile, writeFile } from 'node:fs/promises';
+import { lstat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Difference } from './differences.ts';
 import type { IndexEntry } from './index-file.ts';
 import { readIndex } from './index-file.ts';
 import type { PrivateDir } from './private-dir.ts';
-import { exists, hashBytes } from './private-dir.ts';
+import { readPlain } from './plain-file.ts';
+import { exists, hashBytes, MAX_INDEX } from './private-dir.ts';
 import type { Repository } from './repository.ts';
 import { absolute } from './vet.ts';
 
@@ -28,9 +29,11 @@ export async function withoutConversions(
   dir: PrivateDir,
 ): Promise<readonly Difference[]> {
   if (!(await exists(noteOf(dir)))) return changes;
-  const index = await readFile(join(repository.gitDir, 'index')).catch(() => null);
+  const index = await readPlain(join(repository.gitDir, 'index'), MAX_INDEX).catch(() => null);
   if (!index) return changes;
-  const { entries } = await readIndex(index, hashBytes(dir.objectFormat));
+  const { entries } = await readIndex(index, hashBytes(dir.objectFormat)).catch(() => ({
+    entries: [],
+  }));
   const known = new Map(entries.map((entry) => [entry.path.toString('latin1'), entry]));
   const kept: Difference[] = [];
   for (const change of changes) {

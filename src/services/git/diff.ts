@@ -61,9 +61,15 @@ function toStat(result: DiffResult): DiffStat {
   };
 }
 
+/**
+ * A file above this counts as binary. Comparing two texts takes many times their size in memory, and
+ * nobody reads what has changed in so large a one.
+ */
+const FOR_PEOPLE = [['core.bigFileThreshold', '4m']] as const;
+
 /** simple-git refuses variables that could make git run programs. Ours are those that keep it from doing so. */
 function open({ privateDir, signal }: DiffOptions) {
-  const env = gitEnvironment({ gitDir: privateDir });
+  const env = gitEnvironment({ gitDir: privateDir, config: FOR_PEOPLE });
   return simpleGit({
     baseDir: privateDir,
     timeout: { block: 60_000 },
@@ -92,7 +98,7 @@ export async function patchBetween(
   const range = [requireOid('A commit', options.from), requireOid('A commit', options.commit)];
   const chunks: Buffer[] = [];
   let size = 0;
-  const where = { gitDir: options.privateDir, signal: options.signal };
+  const where = { gitDir: options.privateDir, signal: options.signal, config: FOR_PEOPLE };
   const { code } = await streamGit([...args, ...range], where, (chunk) => {
     chunks.push(chunk);
     size += chunk.length;

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AppError } from '../../errors.ts';
+import { limitedGit } from './child-limits.ts';
 
 /*
  * Git as a child process, for everything where bytes count. simple-git decodes names to UTF-8 strings,
@@ -35,6 +36,9 @@ export type GitOptions = {
 export type GitResult = { code: number; stdout: Buffer; stderr: string };
 
 const MAX_STDERR = 64 * 1024;
+const DEFAULT_TIMEOUT_MS = 120_000;
+/** What the shell that becomes git ends with when there is no git. */
+const NOT_FOUND = 127;
 
 /** What no repository may decide for us. Every entry here is a way to run code or to write elsewhere. */
 const SAFE_CONFIG: readonly ConfigPair[] = [
@@ -52,6 +56,9 @@ const SAFE_CONFIG: readonly ConfigPair[] = [
   ['fetch.recurseSubmodules', 'false'],
   ['submodule.recurse', 'false'],
   ['protocol.allow', 'never'],
+  // Blobs above this are streamed and not held in memory; no file that a capture takes is as large.
+  ['core.bigFileThreshold', '64m'],
+  ['pack.windowMemory', '64m'],
   ['http.followRedirects', 'false'],
 ];
 
@@ -94,7 +101,8 @@ type GitChild = ChildProcessByStdio<Writable, Readable, Readable>;
 
 function start(args: readonly string[], options: GitOptions): GitChild {
   const cwd = options.cwd ?? options.workTree ?? options.gitDir;
-  return spawn('git', [...args], {
+  const [command, argv] = limitedGit(args, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  return spawn(command, argv, {
     ...(cwd === undefined ? {} : { cwd }),
     ...(options.runAs ? { uid: options.runAs.uid, gid: options.runAs.gid } : {}),
     env: gitEnvironment(options),
@@ -143,7 +151,7 @@ export async function streamGit(
   options: GitOptions,
   onStdout: (chunk: Buffer) => boolean | Promise<boolean>,
 ): Promise<{ code: number; stderr: string }> {
-  const limits = [AbortSignal.timeout(options.timeoutMs ?? 120_000)];
+  const limits = [AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS)];
   if (options.signal) limits.push(options.signal);
   const signal = AbortSignal.any(limits);
   if (signal.aborted) throw stopped(args);
@@ -163,10 +171,12 @@ export async function streamGit(
       drain(child, onStdout),
     ]);
     if (signal.aborted) throw stopped(args);
-    return { code, stderr: Buffer.concat(stderr).toString('utf8').slice(0, MAX_STDERR) };
+    if (code === NOT_FOUND) throw new AppError('unavailable', 'git is not installed on this host.');
+    const said = Buffer.concat(stderr).toString('utf8').slice(0, MAX_STDERR);
+    if (code !== 0 && OUT_OF_MEMORY.test(said)) throw tooMuch(args, said);
+    return { code, stderr: said };
   } catch (error) {
     killGroup(child);
-    if (isMissing(error)) throw new AppError('unavailable', 'git is not installed on this host.');
     throw error;
   } finally {
     signal.removeEventListener('abort', onAbort);
@@ -219,8 +229,14 @@ function stopped(args: readonly string[]): AppError {
   });
 }
 
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error && String(error.syscall) === 'spawn git';
+const OUT_OF_MEMORY = /out of memory|memory exhausted|cannot allocate memory/i;
+
+function tooMuch(args: readonly string[], stderr: string): AppError {
+  return new AppError(
+    'too_large',
+    `git ${args[0]} needed more memory than one git process may have: the repository or the bundle holds something too large.`,
+    { cause: new Error(stderr.trim().slice(0, 4000)) },
+  );
 }
 
 /** Splits NUL-terminated records without copying. */

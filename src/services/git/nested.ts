@@ -1,8 +1,8 @@
-import { lstat, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { GitOptions } from './git.ts';
 import { git, splitNul } from './git.ts';
 import { displayPath } from './names.ts';
+import { readPlainText } from './plain-file.ts';
 import type { PrivateDir } from './private-dir.ts';
 import { exists } from './private-dir.ts';
 import type { Repository } from './repository.ts';
@@ -70,8 +70,7 @@ async function untrackedFiles(
 
 /** A worktree added with `git worktree add` has a `.git` file that leads to a folder with `commondir`. */
 async function isLinkedWorktree(top: string): Promise<boolean> {
-  const info = await lstat(join(top, '.git')).catch(() => null);
-  if (!info?.isFile() || info.size > 8192) return false;
-  const target = /^gitdir:\s*(.+?)\s*$/m.exec(await readFile(join(top, '.git'), 'utf8'))?.[1];
+  const text = await readPlainText(join(top, '.git'), 8192).catch(() => null);
+  const target = /^gitdir: ?(.+?)[\r\n]*$/s.exec(text ?? '')?.[1];
   return target !== undefined && exists(join(resolve(top, target), 'commondir'));
 }

@@ -1,5 +1,4 @@
 import {
-  copyFile,
   mkdir,
   readFile,
   readdir,
@@ -13,6 +12,7 @@ import {
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { AppError } from '../../errors.ts';
+import { copyPlain, readPlain } from './plain-file.ts';
 import type { Repository } from './repository.ts';
 import { isBelow } from './repository.ts';
 import type { GitOptions } from './git.ts';
@@ -56,7 +56,6 @@ function configText(format: ObjectFormat): string {
 \tsplitIndex = false
 \tuntrackedCache = false
 \tsparseCheckout = true
-\tbigFileThreshold = 2g
 [index]
 \tsparse = false
 [gc]
@@ -144,12 +143,12 @@ export async function ensureFile(path: string, content: string | Buffer): Promis
 }
 
 async function mirrorFile(from: string, to: string): Promise<void> {
-  const info = await stat(from).catch(() => null);
-  if (info?.isFile() && info.size < 16 * 1024 * 1024) await ensureFile(to, await readFile(from));
+  const content = await readPlain(from, 16 * 1024 * 1024);
+  if (content) await ensureFile(to, content);
   else await rm(to, { force: true });
 }
 
-export async function exists(path: string): Promise<boolean> {
+export async function exists(path: string | Buffer): Promise<boolean> {
   return (await stat(path).catch(() => null)) !== null;
 }
 
@@ -203,9 +202,14 @@ function isLeftOver(name: string): boolean {
   return /^(index|staged)\.\d|^tmp_|\.tmp$|\.lock$/.test(name);
 }
 
+/** Bytes of an index: several million files. */
+export const MAX_INDEX = 1024 * 1024 * 1024;
+
 /** Copies an index with its timestamp: git's protection against racy edits depends on it. */
 export async function copyIndex(from: string, to: string): Promise<void> {
-  await copyFile(from, to);
+  if (!(await copyPlain(from, to, MAX_INDEX))) {
+    throw new AppError('invalid', 'The index of the worktree is not a regular file; remove it.');
+  }
   const { mtimeMs } = await stat(from);
   // Rounded down: an index that looks older only makes git read more files.
   const seconds = Math.floor(Math.min(mtimeMs, Date.now())) / 1000;

@@ -1,6 +1,8 @@
-import { lstat, readFile, realpath, stat } from 'node:fs/promises';
+import { lstat, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { AppError } from '../../errors.ts';
+import { readPlainText } from './plain-file.ts';
+import { refuseSpecialFiles } from './special-files.ts';
 
 /** Where the parts of a worktree's repository lie. All paths are absolute and free of symlinks. */
 export type Repository = {
@@ -40,6 +42,7 @@ export async function locateRepository(
   const commonDir = await insideRoots(await commonDirOf(gitDir), roots, 'The common git directory');
   const objectsDir = await insideRoots(join(commonDir, 'objects'), roots, 'The object store');
   await requireSafeAlternates(objectsDir, roots, 0);
+  await refuseSpecialFiles([gitDir, commonDir]);
   return { worktree, gitDir, commonDir, objectsDir, uid: info.uid, gid: info.gid };
 }
 
@@ -105,9 +108,9 @@ async function commonDirOf(gitDir: string): Promise<string> {
 }
 
 async function readSmall(path: string): Promise<string> {
-  const info = await stat(path);
-  if (!info.isFile() || info.size > 1024 * 1024) throw new Error('not a small file');
-  return readFile(path, 'utf8');
+  const text = await readPlainText(path, 1024 * 1024);
+  if (text === null) throw new Error('not a file');
+  return text;
 }
 
 /** The object store of a repository given by its worktree or its (bare) git directory. */

@@ -1,4 +1,4 @@
-import { readFile, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { noteConversions } from './conversions.ts';
 import type { GitOptions } from './git.ts';
@@ -6,7 +6,9 @@ import { git } from './git.ts';
 import { readHead } from './head.ts';
 import type { IndexEntry } from './index-file.ts';
 import { GITLINK } from './index-file.ts';
+import { readPlain } from './plain-file.ts';
 import type { PrivateDir } from './private-dir.ts';
+import { exists } from './private-dir.ts';
 import type { RepositoryConfig } from './config.ts';
 import type { Repository } from './repository.ts';
 import { changedSuspects, forgetStat, suspectsOf } from './suspects.ts';
@@ -110,6 +112,7 @@ async function blobSizes(
 }
 
 const CONVERSION = /\b(?:filter|working-tree-encoding)\b/;
+const MAX_ATTRIBUTES = 4 * 1024 * 1024;
 const ATTRIBUTES = Buffer.from('.gitattributes');
 
 /** Looks at the committed and the present text of all attribute files: either may have been in force. */
@@ -125,8 +128,9 @@ async function attributesNameFilters(
     ...tracked.map((entry) => Buffer.concat([Buffer.from(`${repository.worktree}/`), entry.path])),
   ];
   for (const path of paths) {
-    const text = await readFile(path, 'latin1').catch(() => '');
-    if (CONVERSION.test(text)) return true;
+    // One that is a link, or too large to look into, may say anything.
+    const text = await readPlain(path, MAX_ATTRIBUTES).catch(() => null);
+    if (text === null ? await exists(path) : CONVERSION.test(text.toString('latin1'))) return true;
   }
   if (tracked.length === 0) return false;
   const stdin = tracked.map((entry) => `${entry.oid}\n`).join('');

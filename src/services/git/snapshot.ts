@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { AppError } from '../../errors.ts';
 import type { GitOptions } from './git.ts';
 import { gitText } from './git.ts';
 import { displayPath } from './names.ts';
@@ -30,11 +31,30 @@ export async function lookAround(
   ignoredBefore: readonly Buffer[],
   options: GitOptions,
 ): Promise<Look> {
+  const blocked = new AbortController();
+  const limits = [blocked.signal, ...(options.signal ? [options.signal] : [])];
   const [scan, odd] = await Promise.all([
-    scanWorktree(options),
-    findOddities(repository.worktree, ignoredBefore, options.signal),
+    scanWorktree({ ...options, signal: AbortSignal.any(limits) }).catch((error: unknown) => {
+      throw blocked.signal.aborted ? blocked.signal.reason : error;
+    }),
+    findOddities(repository.worktree, ignoredBefore, options.signal).then((odd) => {
+      const fifo = odd.special.find((path) => GIT_READS.test(path.toString('latin1')));
+      if (fifo) blocked.abort(waitsFor(fifo));
+      return odd;
+    }),
   ]);
+  // Git may not have come to it yet: the next one would wait.
+  blocked.signal.throwIfAborted();
   return { scan, odd };
+}
+
+const GIT_READS = /(?:^|\/)\.git(?:attributes|ignore)$/;
+
+function waitsFor(path: Buffer): AppError {
+  return new AppError(
+    'invalid',
+    `${displayPath(path)} is a FIFO or a device, which git would wait for; remove it.`,
+  );
 }
 
 export type SnapshotInput = {

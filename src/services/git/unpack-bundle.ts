@@ -27,7 +27,7 @@ export async function unpackBundle(
     ...options,
     stdin: createReadStream(file, { start: header.packAt }),
     okCodes: [1, 128],
-  });
+  }).catch(refuseLarge);
   if (result.code !== 0) {
     throw new AppError(
       'invalid',
@@ -38,6 +38,14 @@ export async function unpackBundle(
     );
   }
   return header;
+}
+
+/** The size of what a pack unpacks to is known only on the way: git then meets its limit. */
+function refuseLarge(error: unknown): never {
+  if (!(error instanceof AppError) || error.code !== 'too_large') throw error;
+  throw new AppError('invalid', 'The bundle unpacks to more than git may hold in memory.', {
+    cause: error,
+  });
 }
 
 async function requireObjects(oids: readonly string[], options: GitOptions): Promise<void> {

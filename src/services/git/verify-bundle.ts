@@ -10,6 +10,7 @@ import type { GitOptions } from './git.ts';
 import { git } from './git.ts';
 import { requireCheckpointRef } from './names.ts';
 import { insideRoots, locateObjects, realRoots } from './repository.ts';
+import { requireModestTrees } from './tree-size.ts';
 import { requireConnected, unpackBundle } from './unpack-bundle.ts';
 
 export type VerifyOptions = {
@@ -136,6 +137,8 @@ async function checkpointIn(
 ): Promise<Checkpoint> {
   const checkpoint = await readCheckpoint(commit, repo);
   if (!checkpoint) throw new AppError('invalid', 'The bundle does not hold the announced commit.');
+  const { tree, indexTree, stateTree, head } = checkpoint;
+  await requireModestTrees([tree, indexTree, stateTree, ...(head === null ? [] : [head])], repo);
   await requireConnected(checkpoint, prerequisites, repo);
   return checkpoint;
 }

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../../errors.ts';
 import type { Checkpoint } from '../checkpoint.ts';
@@ -22,8 +22,25 @@ export async function writeFiles(checkpoint: Checkpoint, options: GitOptions): P
   await git(['checkout-index', '--all', '--quiet'], options);
   for (const folder of splitNul(emptyFolders ?? Buffer.alloc(0))) {
     if (!/(?:^|\/)\.\.?(?:\/|$)|^\/|(?:^|\/)\.git(?:\/|$)/i.test(folder.toString('latin1'))) {
-      await mkdir(absolute(options.workTree ?? '', folder), { recursive: true }).catch(() => {});
+      await makeFolder(options.workTree ?? '', folder);
     }
+  }
+}
+
+const SLASH = 0x2f;
+
+/**
+ * Makes an empty folder, and those above it, unless something else is in its place. Never through a link: the
+ * tree may hold one that leads out of the worktree.
+ */
+async function makeFolder(worktree: string, folder: Buffer): Promise<void> {
+  for (let end = 0; end < folder.length;) {
+    const slash = folder.indexOf(SLASH, end + 1);
+    end = slash < 0 ? folder.length : slash;
+    const path = absolute(worktree, folder.subarray(0, end));
+    await mkdir(path).catch(() => {});
+    const info = await lstat(path).catch(() => null);
+    if (!info?.isDirectory()) return;
   }
 }
 

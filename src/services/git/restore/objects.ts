@@ -1,5 +1,6 @@
-import { constants, copyFile, link, lstat, mkdir, readdir } from 'node:fs/promises';
+import { link, lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { copyPlain } from '../plain-file.ts';
 import { alternatesOf } from '../repository.ts';
 
 /**
@@ -57,6 +58,6 @@ async function takeFile(from: string, to: string): Promise<void> {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : '';
     if (code === 'EEXIST' || code === 'ENOENT') return;
-    await copyFile(from, to, constants.COPYFILE_FICLONE);
+    await copyPlain(from, to);
   }
 }
