@@ -11,6 +11,8 @@ export type RepositoryConfig = {
   entries: readonly (readonly [key: string, value: string])[];
   objectFormat: ObjectFormat;
   filters: boolean;
+  /** False when git stops at a line that makes no sense: then this is what stands before it. */
+  readable: boolean;
 };
 
 /** Lists the repository's own configuration. `git config --file` only parses: nothing in it takes effect. */
@@ -19,57 +21,59 @@ export async function readConfig(
   signal: AbortSignal | undefined,
 ): Promise<RepositoryConfig> {
   const files = [join(repository.commonDir, 'config'), join(repository.gitDir, 'config.worktree')];
-  const entries: (readonly [string, string])[] = [];
-  for (const file of files) entries.push(...(await listCached(file, signal)));
+  const lists = await Promise.all(files.map((file) => listCached(file, signal)));
+  const entries = lists.flatMap((list) => list.entries);
+  const readable = lists.every((list) => list.readable);
   const values = new Map(entries);
   return {
     values,
     entries,
     objectFormat: values.get('extensions.objectformat') === 'sha256' ? 'sha256' : 'sha1',
-    filters: entries.some(([key]) => key.startsWith('filter.')),
+    filters: !readable || entries.some(([key]) => key.startsWith('filter.')),
+    readable,
   };
 }
 
-type Entries = readonly (readonly [string, string])[];
+type Listed = { entries: readonly (readonly [string, string])[]; readable: boolean };
 
 /*
  * A configuration that did not change is not parsed again: that saves a child process per capture. What
  * counts as a change includes the inode and the time of change, which no program can set.
  */
-const parsed = new Map<string, { key: string; entries: Entries }>();
+const parsed = new Map<string, { key: string; listed: Listed }>();
 const MAX_PARSED = 1000;
 
-async function listCached(file: string, signal: AbortSignal | undefined): Promise<Entries> {
+async function listCached(file: string, signal: AbortSignal | undefined): Promise<Listed> {
   const info = await stat(file, { bigint: true }).catch(() => null);
-  if (!info) return [];
+  if (!info) return { entries: [], readable: true };
   const key = [info.dev, info.ino, info.size, info.mtimeNs, info.ctimeNs].join(':');
   const known = parsed.get(file);
-  if (known?.key === key) return known.entries;
-  const entries = await listConfig(file, signal);
+  if (known?.key === key) return known.listed;
+  const listed = await listConfig(file, signal);
   // The kernel's clock for files is coarse: what was written just now may be written again unnoticed.
   const settled = BigInt(Date.now()) * 1_000_000n - info.ctimeNs > 1_000_000_000n;
   if (parsed.size >= MAX_PARSED) parsed.clear();
-  if (settled) parsed.set(file, { key, entries });
-  return entries;
+  if (settled) parsed.set(file, { key, listed });
+  return listed;
 }
 
-async function listConfig(
-  file: string,
-  signal: AbortSignal | undefined,
-): Promise<[string, string][]> {
-  const { stdout } = await git(['config', '--file', file, '--no-includes', '--list', '-z'], {
+async function listConfig(file: string, signal: AbortSignal | undefined): Promise<Listed> {
+  const list = ['config', '--file', file, '--no-includes', '--list', '-z'];
+  const { code, stdout } = await git(list, {
     cwd: '/',
     signal,
     maxStdout: 4 * 1024 * 1024,
+    okCodes: [1, 128],
   });
-  return stdout
+  const entries = stdout
     .toString('utf8')
     .split('\0')
     .filter((record) => record !== '')
-    .map((record) => {
+    .map((record): [string, string] => {
       const at = record.indexOf('\n');
       return at < 0 ? [record, 'true'] : [record.slice(0, at), record.slice(at + 1)];
     });
+  return { entries, readable: code === 0 };
 }
 
 export type Remote = { name: string; url: string };

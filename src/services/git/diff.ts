@@ -23,6 +23,9 @@ export type ChangeSummary = {
   unstaged: DiffStat;
 };
 
+/** Nothing of .gitmodules is asked, which may be broken. */
+const EXACT = ['--no-renames', '--ignore-submodules=none'];
+
 export type DiffOptions = { privateDir: string; commit: string; signal?: AbortSignal };
 
 /** Diffstat of a checkpoint: what was staged, and what was not. */
@@ -38,7 +41,7 @@ export async function summarizeChanges(
 }
 
 async function statBetween(from: string, to: string, options: DiffOptions): Promise<DiffStat> {
-  const range = ['--no-renames', requireOid('A commit', from), requireOid('A commit', to)];
+  const range = [...EXACT, requireOid('A commit', from), requireOid('A commit', to)];
   try {
     return toStat(await open(options).diffSummary(range));
   } catch (cause) {
@@ -94,7 +97,7 @@ function open({ privateDir, signal }: DiffOptions) {
 export async function patchBetween(
   options: DiffOptions & { from: string; maxBytes: number },
 ): Promise<{ patch: Buffer; complete: boolean }> {
-  const args = ['diff', '--no-color', '--no-ext-diff', '--no-textconv', '--no-renames'];
+  const args = ['diff', '--no-color', '--no-ext-diff', '--no-textconv', ...EXACT];
   const range = [requireOid('A commit', options.from), requireOid('A commit', options.commit)];
   const chunks: Buffer[] = [];
   let size = 0;

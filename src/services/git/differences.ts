@@ -31,6 +31,8 @@ export async function differences(
       '--raw',
       '--no-renames',
       '--no-abbrev',
+      // Else git asks .gitmodules what to leave out, and gives up where it cannot be read.
+      '--ignore-submodules=none',
       from ?? EMPTY_TREE[format],
       to,
     ],

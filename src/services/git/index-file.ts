@@ -31,6 +31,8 @@ export type IndexFile = {
 
 export const GITLINK = 0o160000;
 export const SPARSE_DIR = 0o040000;
+export const PROGRAM = 0o100755;
+export const LINK = 0o120000;
 
 const ENTRIES_PER_TURN = 2_000;
 

@@ -35,7 +35,13 @@ export async function nestedFiles(
     const reason = 'linked_worktree: it has checkpoints of its own';
     return { files: [], notCaptured: [{ path: `${displayPath(path)}/`, reason }] };
   }
-  const found = await untrackedFiles(top, dir, options);
+  const found = await untrackedFiles(top, dir, options).catch((error: unknown) => {
+    if (options.signal?.aborted) throw error;
+    return null;
+  });
+  if (found === null) {
+    return { files: [], notCaptured: [{ ...git, reason: 'nested_repository: it cannot be read' }] };
+  }
   const nested: Nested = {
     files: [],
     notCaptured: [{ ...git, reason: 'nested_repository: its files are saved, its history is not' }],

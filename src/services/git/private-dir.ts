@@ -14,7 +14,7 @@ import { randomUUID } from 'node:crypto';
 import { AppError } from '../../errors.ts';
 import { copyPlain, readPlain } from './plain-file.ts';
 import type { Repository } from './repository.ts';
-import { isBelow } from './repository.ts';
+import { alternatesText, isBelow } from './repository.ts';
 import type { GitOptions } from './git.ts';
 
 /** A session's private git directory: everything that capture writes lies in here. */
@@ -89,7 +89,7 @@ export async function preparePrivateDir(options: PrepareOptions): Promise<Privat
   const store = join(path, 'store');
   await ensureFile(
     join(path, 'objects', 'info', 'alternates'),
-    `${store}\n${repository.objectsDir}\n`,
+    alternatesText([store, repository.objectsDir]),
   );
   await mirrorFile(join(repository.commonDir, 'shallow'), join(path, 'shallow'));
   await mirrorFile(join(repository.commonDir, 'info', 'exclude'), join(path, 'info', 'exclude'));

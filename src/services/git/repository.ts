@@ -99,12 +99,20 @@ async function gitDirOf(worktree: string): Promise<string> {
   if (!info.isFile()) return dotGit;
   const text = await readSmall(dotGit);
   if (!text.startsWith('gitdir:')) throw new AppError('invalid', 'The .git file cannot be read.');
-  return resolve(worktree, text.slice('gitdir:'.length).trim());
+  // As git reads it: only line ends are cut off, since a path may end with a space.
+  return resolve(
+    worktree,
+    text
+      .slice('gitdir:'.length)
+      .replace(/^ /, '')
+      .replace(/[\r\n]+$/, ''),
+  );
 }
 
 async function commonDirOf(gitDir: string): Promise<string> {
   const text = await readSmall(join(gitDir, 'commondir')).catch(() => '');
-  return text.trim() === '' ? gitDir : resolve(gitDir, text.trim());
+  const path = text.replace(/[\r\n]+$/, '');
+  return path === '' ? gitDir : resolve(gitDir, path);
 }
 
 async function readSmall(path: string): Promise<string> {
@@ -145,7 +153,35 @@ export async function alternatesOf(objectsDir: string): Promise<string[]> {
   return text
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
-    .map((line) => resolve(objectsDir, line));
+    .map((line) => resolve(objectsDir, unquoted(line)));
+}
+
+/** Text of an alternates file. A path that could not stand in a line of its own is quoted, as git reads it. */
+export function alternatesText(paths: readonly string[]): string {
+  return paths
+    .map((path) => (/^["#]|[\n\r]/.test(path) ? quoted(path) : path))
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+function quoted(path: string): string {
+  const escaped = path.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+  return `"${escaped.replaceAll('\n', '\\n').replaceAll('\r', '\\r')}"`;
+}
+
+const ESCAPES: Record<string, number> = { a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13 };
+
+/** Undoes git's C-style quoting; what is not quoted stays as it is. */
+function unquoted(line: string): string {
+  const inner = /^"((?:[^"\\]|\\.)*)"$/.exec(line)?.[1];
+  if (inner === undefined) return line;
+  const bytes = Buffer.from(inner).toString('latin1');
+  const plain = bytes.replaceAll(/\\([0-7]{3}|.)/g, (_, code: string) =>
+    code.length === 3
+      ? String.fromCharCode(Number.parseInt(code, 8))
+      : String.fromCharCode(ESCAPES[code] ?? code.charCodeAt(0)),
+  );
+  return Buffer.from(plain, 'latin1').toString('utf8');
 }
 
 /** Parent folder of a path that may not exist yet, resolved and checked. */

@@ -12,7 +12,7 @@ import { exists } from './private-dir.ts';
 import type { RepositoryConfig } from './config.ts';
 import type { Repository } from './repository.ts';
 import { changedSuspects, forgetStat, suspectsOf } from './suspects.ts';
-import { copyUserIndex, removeSharedIndexes } from './user-index.ts';
+import { copyUserIndex, isDamage, removeSharedIndexes } from './user-index.ts';
 
 /**
  * Makes the private index from the user's, so that the first capture need not read every file. What
@@ -29,7 +29,11 @@ export async function seedIndex(
 ): Promise<void> {
   await rm(target, { force: true });
   const seeded = { ...options, indexFile: target };
-  const copy = await copyUserIndex(repository, dir, target, seeded);
+  const copy = await copyUserIndex(repository, dir, target, seeded).catch(async (error) => {
+    if (!isDamage(error, options.signal)) throw error;
+    await seedFromHead(target, repository, seeded);
+    return null;
+  });
   if (!copy) return;
   // The fourth version saves some space, and takes ten times as long to look through.
   await git(['update-index', '--index-version', '2'], seeded);
@@ -45,6 +49,17 @@ export async function seedIndex(
   await removeSharedIndexes(dir);
 }
 
+/** Where the user's index cannot be read, HEAD tells what is tracked, also of what is ignored. */
+async function seedFromHead(
+  target: string,
+  repository: Repository,
+  options: GitOptions,
+): Promise<void> {
+  await rm(target, { force: true });
+  const { oid } = await readHead(repository, options.signal);
+  if (oid !== null) await git(['read-tree', oid], { ...options, okCodes: [128] });
+}
+
 /**
  * Packs the trees of HEAD into the private store. Writers see that store alone (see `writing`), and would
  * otherwise write every tree of the worktree again as a file of its own.
@@ -57,7 +72,8 @@ export async function primeTrees(
   const { oid: head } = await readHead(repository, options.signal);
   if (head === null) return;
   // Trees that are missing (a damaged or partial clone) only cost time later.
-  const lenient = { ...options, okCodes: [1, 128] };
+  // Away from the worktree, whose attributes git would read here, and which nobody has looked at yet.
+  const lenient = { ...options, cwd: dir.path, workTree: dir.path, okCodes: [1, 128] };
   const list = ['rev-list', '--objects', '--no-object-names', '--filter=blob:none', '--stdin'];
   const { stdout } = await git(list, { ...lenient, stdin: `${head}^{tree}\n` });
   const pack = ['pack-objects', '--quiet', '--threads=1', join(dir.store, 'pack', 'pack')];

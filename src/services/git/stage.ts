@@ -91,6 +91,22 @@ async function isReadable(path: Buffer): Promise<boolean> {
   );
 }
 
+/** One path that cannot be marked makes git drop the whole batch: then it is halved until that one stands alone. */
+export async function mark(
+  flag: '--assume-unchanged' | '--skip-worktree',
+  paths: readonly Buffer[],
+  options: GitOptions,
+): Promise<void> {
+  if (paths.length === 0) return;
+  const stdin = nulTerminated(paths);
+  const args = ['update-index', flag, '-z', '--stdin'];
+  const { code } = await git(args, { ...options, stdin, okCodes: [128] });
+  if (code === 0 || paths.length === 1) return;
+  const half = Math.ceil(paths.length / 2);
+  await mark(flag, paths.slice(0, half), options);
+  await mark(flag, paths.slice(half), options);
+}
+
 export function nulTerminated(paths: readonly Buffer[]): Buffer {
   const nul = Buffer.from([0]);
   return Buffer.concat(paths.flatMap((path) => [path, nul]));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { GitOptions } from './git.ts';
 import type { IndexEntry } from './index-file.ts';
-import { GITLINK } from './index-file.ts';
+import { GITLINK, LINK, PROGRAM } from './index-file.ts';
 import type { PrivateDir } from './private-dir.ts';
 import { ensureFile, writing } from './private-dir.ts';
 import { nulTerminated } from './stage.ts';
@@ -62,6 +62,8 @@ function flagRecords(entries: readonly IndexEntry[], manySkipped: boolean): Buff
       records.push(Buffer.concat([Buffer.from(`${letter} `), entry.path]));
     if (entry.assumeValid) note('a');
     if (entry.intentToAdd) note('n');
+    if (entry.intentToAdd && entry.mode === PROGRAM) note('x');
+    if (entry.intentToAdd && entry.mode === LINK) note('l');
     if (entry.skipWorktree && !manySkipped) note('s');
   }
   return nulTerminated(records);

@@ -1,12 +1,14 @@
 import { readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { AppError } from '../../errors.ts';
 import type { GitOptions } from './git.ts';
 import { git, gitText, splitNul } from './git.ts';
 import type { IndexEntry, IndexFile } from './index-file.ts';
-import { readIndex, SPARSE_DIR } from './index-file.ts';
+import { LINK, PROGRAM, readIndex, SPARSE_DIR } from './index-file.ts';
 import type { PrivateDir } from './private-dir.ts';
 import { copyIndex, exists, hashBytes } from './private-dir.ts';
 import type { Repository } from './repository.ts';
+import { markIntentToAdd } from './restore/intent-to-add.ts';
 import { nulTerminated } from './stage.ts';
 
 /** A readable copy of the user's index; the original is only ever opened for reading. */
@@ -29,15 +31,24 @@ export async function copyUserIndex(
   const bytes = hashBytes(dir.objectFormat);
   if (parsed.extensions.has('link')) {
     await copySharedIndexes(repository, dir);
-    await git(['update-index', '--no-split-index', '--force-write-index'], options);
+    // Else git takes the marks off files that are there, and writes the index without them.
+    const config = [['sparse.expectFilesOutsideOfPatterns', 'true']] as const;
+    await git(['update-index', '--no-split-index', '--force-write-index'], { ...options, config });
     parsed = await readIndex(await readFile(file), bytes);
   }
-  if (parsed.entries.some((entry) => entry.mode === SPARSE_DIR)) {
+  // Git rebuilds an index that is marked as sparse, also one that holds no whole folder any more.
+  if (parsed.extensions.has('sdir') || parsed.entries.some(({ mode }) => mode === SPARSE_DIR)) {
     const { tree } = parsed;
     await expandSparse(parsed.entries, file, options);
     parsed = { ...(await readIndex(await readFile(file), bytes)), tree };
   }
   return { file, parsed };
+}
+
+/** Whether it is the user's index that is at fault, and not the time, the disk or git. */
+export function isDamage(error: unknown, signal: AbortSignal | undefined): boolean {
+  if (signal?.aborted) return false;
+  return !(error instanceof AppError) || !(error.transient || error.code === 'unavailable');
 }
 
 /**
@@ -52,12 +63,14 @@ async function expandSparse(
   const lines: Buffer[] = [];
   const skipped: Buffer[] = [];
   const assumed: Buffer[] = [];
+  const planned = entries.filter((entry) => entry.intentToAdd);
   const add = (path: Buffer, mode: number, oid: string, stage: number, skip: boolean): void => {
     lines.push(infoLine(mode, oid, stage, path));
     if (skip) skipped.push(path);
   };
   for (const entry of entries) {
     if (entry.assumeValid) assumed.push(entry.path);
+    if (entry.intentToAdd) continue;
     if (entry.mode !== SPARSE_DIR) {
       add(entry.path, entry.mode, entry.oid, entry.stage, entry.skipWorktree);
       continue;
@@ -73,6 +86,14 @@ async function expandSparse(
   await rm(file, { force: true });
   const update = ['update-index', '-z'];
   await git([...update, '--index-info'], { ...options, stdin: Buffer.concat(lines) });
+  await markIntentToAdd(
+    {
+      paths: pathsOf(planned),
+      programs: pathsOf(planned.filter(({ mode }) => mode === PROGRAM)),
+      links: pathsOf(planned.filter(({ mode }) => mode === LINK)),
+    },
+    options,
+  );
   for (const [flag, paths] of [
     ['--skip-worktree', skipped] as const,
     ['--assume-unchanged', assumed] as const,
@@ -81,6 +102,8 @@ async function expandSparse(
     if (paths.length > 0) await git([...update, flag, '--stdin'], { ...options, stdin });
   }
 }
+
+const pathsOf = (entries: readonly IndexEntry[]): Buffer[] => entries.map(({ path }) => path);
 
 /** The base of a split index lies beside the user's index; git looks for it in its own git directory. */
 async function copySharedIndexes(repository: Repository, dir: PrivateDir): Promise<void> {
@@ -104,7 +127,7 @@ export async function writeIndexTree(copy: IndexCopy | null, options: GitOptions
   if (copy?.parsed.tree) return copy.parsed.tree;
   const unmerged = copy ? unmergedEntries(copy.parsed) : [];
   if (unmerged.length > 0) {
-    const ours = unmerged.filter((entry) => entry.stage === 2);
+    const ours = unmerged.filter((entry) => entry.stage === 2 && !isShadowed(entry, copy));
     const lines = [
       ...unmerged.map((entry) => infoLine(0, '0'.repeat(entry.oid.length), 0, entry.path)),
       ...ours.map((entry) => infoLine(entry.mode, entry.oid, 0, entry.path)),
@@ -113,6 +136,16 @@ export async function writeIndexTree(copy: IndexCopy | null, options: GitOptions
   }
   // Objects are checked once, after the commit, for what differs from HEAD; not again for all of it.
   return gitText(['write-tree', '--missing-ok'], options);
+}
+
+/** Whether the name is a folder, or lies in a file, of what is merged: a tree cannot hold both. */
+function isShadowed({ path }: IndexEntry, copy: IndexCopy | null): boolean {
+  const name = path.toString('latin1');
+  return (copy?.parsed.entries ?? []).some((other) => {
+    if (other.stage !== 0) return false;
+    const merged = other.path.toString('latin1');
+    return merged.startsWith(`${name}/`) || name.startsWith(`${merged}/`);
+  });
 }
 
 /** One record for `update-index -z --index-info`. */

@@ -1,8 +1,10 @@
+import { rm } from 'node:fs/promises';
 import type { CaptureOptions } from './capture-types.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import type { RepositoryConfig } from './config.ts';
 import type { GitOptions } from './git.ts';
+import { git } from './git.ts';
 import type { Head } from './head.ts';
 import { readHead } from './head.ts';
 import type { Operation } from './operation.ts';
@@ -12,7 +14,7 @@ import { privateGit } from './private-dir.ts';
 import type { Repository } from './repository.ts';
 import type { Staged } from './staged.ts';
 import { cachedStaged, cacheStaged, readStaged } from './staged.ts';
-import { copyUserIndex, indexKey } from './user-index.ts';
+import { copyUserIndex, indexKey, isDamage } from './user-index.ts';
 
 /** What the steps of one capture share. */
 export type Session = {
@@ -44,7 +46,7 @@ export async function readUserState(session: Session): Promise<UserState> {
   const { repository, signal } = session;
   for (let n = 1; ; n += 1) {
     const key = await indexKey(repository);
-    const [previous, head, staged, operation] = await Promise.all([
+    const [previous, head, index, operation] = await Promise.all([
       readPrevious(session),
       readHead(repository, signal),
       readIndexState(session, key),
@@ -52,11 +54,12 @@ export async function readUserState(session: Session): Promise<UserState> {
     ]);
     const steady = (await indexKey(repository)) === key;
     if (steady || n === TRIES) {
-      const warnings = steady ? [] : ['The index kept changing; the staged part may be older.'];
+      const warnings = [...broken(session, head), ...index.warnings];
+      if (!steady) warnings.push('The index kept changing; the staged part may be older.');
       if (session.options.previous !== null && !previous) {
         warnings.push('The previous checkpoint is gone; this one starts a new chain.');
       }
-      return { head, staged, operation, previous, warnings };
+      return { head, staged: index.staged, operation, previous, warnings };
     }
   }
 }
@@ -65,15 +68,47 @@ function stagedGit({ dir, repository, staged, signal }: Session): GitOptions {
   return privateGit(dir, repository, staged, signal);
 }
 
-async function readIndexState(session: Session, key: string): Promise<Staged> {
-  const { repository, dir, staged } = session;
+/** Parts of the repository that git itself could not read either. The rest is saved. */
+function broken({ config }: Session, head: Head): string[] {
+  const told = 'run `git status` in the worktree to see why';
+  return [
+    ...(config.readable
+      ? []
+      : [`The configuration of the repository cannot be read in full; ${told}.`]),
+    ...(head.readable
+      ? []
+      : [`HEAD, or its branch, cannot be read, so the checkpoint has no base; ${told}.`]),
+  ];
+}
+
+type IndexState = { staged: Staged; warnings: string[] };
+
+async function readIndexState(session: Session, key: string): Promise<IndexState> {
+  const { repository, dir, staged, signal } = session;
   const cached = await cachedStaged(dir, key);
-  if (cached) return cached;
+  if (cached) return { staged: cached, warnings: [] };
   const options = stagedGit(session);
-  const copy = await copyUserIndex(repository, dir, staged, options);
-  const state = await readStaged(copy, key, dir, options);
-  await cacheStaged(dir, state);
-  return state;
+  try {
+    const copy = await copyUserIndex(repository, dir, staged, options);
+    const state = await readStaged(copy, key, dir, options);
+    await cacheStaged(dir, state);
+    return { staged: state, warnings: [] };
+  } catch (error) {
+    if (!isDamage(error, signal)) throw error;
+    const warning =
+      'The index of the worktree cannot be read: what was staged is not saved apart from the files; run `git status` there to see why.';
+    return { staged: await stagedOfHead(session, key), warnings: [warning] };
+  }
+}
+
+/** As if nothing were staged. */
+async function stagedOfHead(session: Session, key: string): Promise<Staged> {
+  const { repository, dir, staged, signal } = session;
+  await rm(staged, { force: true });
+  const { oid } = await readHead(repository, signal);
+  const options = stagedGit(session);
+  if (oid !== null) await git(['read-tree', oid], { ...options, okCodes: [128] });
+  return readStaged(null, key, dir, options);
 }
 
 async function readPrevious(session: Session): Promise<Checkpoint | null> {

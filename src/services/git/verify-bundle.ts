@@ -9,7 +9,7 @@ import { readCheckpoint } from './checkpoint.ts';
 import type { GitOptions } from './git.ts';
 import { git } from './git.ts';
 import { requireCheckpointRef } from './names.ts';
-import { insideRoots, locateObjects, realRoots } from './repository.ts';
+import { alternatesText, insideRoots, locateObjects, realRoots } from './repository.ts';
 import { requireModestTrees } from './tree-size.ts';
 import { requireConnected, unpackBundle } from './unpack-bundle.ts';
 
@@ -100,7 +100,7 @@ async function makeQuarantine(
     const roots = await realRoots(options.base.roots);
     const path = await insideRoots(options.base.path, roots, 'The base repository');
     const objects = await locateObjects(path, roots);
-    await writeFile(join(folder, 'objects', 'info', 'alternates'), `${objects}\n`);
+    await writeFile(join(folder, 'objects', 'info', 'alternates'), alternatesText([objects]));
   }
   return repo;
 }

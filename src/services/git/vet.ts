@@ -56,7 +56,11 @@ function vetOne(
   const refuse = (reason: string) => vetted.notCaptured.push({ path: displayPath(path), reason });
   if (hasGitComponent(path)) refuse('invalid_name: git cannot store a path with a ".git" part');
   else if (info === null) vetted.gone.push(path);
-  else if (info === undefined || info.isSymbolicLink()) vetted.add.push(path);
+  else if (info?.isSymbolicLink() && isModulesFile(path)) {
+    // The old file must not stand in for it.
+    vetted.gone.push(path);
+    refuse('invalid_name: git cannot store a link of this name');
+  } else if (info === undefined || info.isSymbolicLink()) vetted.add.push(path);
   else if (!info.isFile()) {
     // The regular file that git knew is not there any more; what stands in its place cannot be saved.
     vetted.gone.push(path);
@@ -74,6 +78,11 @@ function vetOne(
 export function specialReason(info: Pick<Stats, 'isFIFO' | 'isSocket'>): string {
   if (info.isFIFO()) return 'special_file: a FIFO';
   return info.isSocket() ? 'special_file: a socket' : 'special_file: a device';
+}
+
+/** Git refuses links named `.gitmodules`, in any folder and any spelling. */
+function isModulesFile(path: Buffer): boolean {
+  return /(?:^|\/)\.gitmodules$/i.test(path.toString('latin1'));
 }
 
 /** Git refuses `.git` in any spelling as part of a path, and says so only on stderr. */

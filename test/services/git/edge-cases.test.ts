@@ -134,6 +134,21 @@ test('split index, untracked cache and a stale fsmonitor extension do not mislea
   expect(namesIn(box, saved.indexTree)).toContain('later.txt');
 });
 
+for (const split of [[], ['--split-index']]) {
+  test(`skip-worktree marks of files that are there come back (${split.join() || 'whole index'})`, async () => {
+    const box = seeded();
+    userGit(box.repo, ['update-index', '--skip-worktree', 'a.txt', 'run.sh']);
+    if (split.length > 0) userGit(box.repo, ['update-index', ...split]);
+    put(box.repo, 'a.txt', 'hidden\n');
+    rmSync(join(box.repo, 'run.sh'));
+    const saved = await captureIn(box);
+    expect(showFile(box, saved.commit, 'a.txt').toString()).toBe('hidden\n');
+    const { worktree } = await restoreFrom(box, saved.commit);
+    expect(filesOf(worktree)).toEqual(filesOf(box.repo));
+    expect(standOf(worktree)).toEqual(standOf(box.repo));
+  });
+}
+
 test('nested repositories: files saved, history reported, the rest unharmed', async () => {
   const box = seeded();
   userGit(box.repo, ['init', '--quiet', 'unborn']);
@@ -386,6 +401,26 @@ test('files marked intent-to-add are saved, and marked again', async () => {
   userGit(box.repo, ['add', '-N', 'planned.txt']);
   const saved = await captureIn(box);
   const { worktree } = await restoreFrom(box, saved.commit);
+  expect(standOf(worktree)).toEqual(standOf(box.repo));
+});
+
+test('one file marked intent-to-add that is gone, or became a folder, leaves the others theirs', async () => {
+  const box = seeded();
+  put(box.repo, 'planned.txt', 'planned\n');
+  put(box.repo, 'tool.sh', 'planned\n', 0o755);
+  put(box.repo, 'gone.txt', 'planned\n');
+  put(box.repo, 'gone/deep/tool.sh', 'planned\n', 0o755);
+  put(box.repo, 'folder', 'planned\n');
+  symlinkSync('planned.txt', join(box.repo, 'link'));
+  userGit(box.repo, ['add', '-N', '.']);
+  for (const name of ['gone.txt', 'gone', 'folder']) {
+    rmSync(join(box.repo, name), { recursive: true });
+  }
+  put(box.repo, 'folder/inner.txt', 'untracked\n');
+  const saved = await captureIn(box);
+  const { worktree, warnings } = await restoreFrom(box, saved.commit);
+  expect(warnings).toEqual([]);
+  expect(filesOf(worktree)).toEqual(filesOf(box.repo));
   expect(standOf(worktree)).toEqual(standOf(box.repo));
 });
 

@@ -2,7 +2,8 @@ import type { Checkpoint } from '../checkpoint.ts';
 import { readObjects, STATE } from '../checkpoint.ts';
 import type { GitOptions } from '../git.ts';
 import { git, splitNul } from '../git.ts';
-import { nulTerminated } from '../stage.ts';
+import { mark, nulTerminated } from '../stage.ts';
+import { markIntentToAdd } from './intent-to-add.ts';
 
 /**
  * Turns the index that describes the files into the one the user had: the staged tree, the stages of
@@ -29,30 +30,9 @@ async function restoreStages(records: Buffer, options: GitOptions): Promise<void
 async function restoreFlags(flags: Buffer, options: GitOptions): Promise<string[]> {
   const byLetter = (letter: string): Buffer[] =>
     splitNul(flags).flatMap((r) => (r.toString('latin1', 0, 1) === letter ? [r.subarray(2)] : []));
-  const added = await restoreIntentToAdd(byLetter('n'), options);
-  for (const [letter, flag] of [
-    ['a', '--assume-unchanged'] as const,
-    ['s', '--skip-worktree'] as const,
-  ]) {
-    const paths = byLetter(letter);
-    if (paths.length === 0) continue;
-    const stdin = nulTerminated(paths);
-    await git(['update-index', flag, '-z', '--stdin'], { ...options, stdin, okCodes: [128] });
-  }
+  const planned = { paths: byLetter('n'), programs: byLetter('x'), links: byLetter('l') };
+  const added = await markIntentToAdd(planned, options);
+  await mark('--assume-unchanged', byLetter('a'), options);
+  await mark('--skip-worktree', byLetter('s'), options);
   return added ? [] : ['Some files marked with `git add --intent-to-add` are untracked now.'];
-}
-
-async function restoreIntentToAdd(paths: Buffer[], options: GitOptions): Promise<boolean> {
-  if (paths.length === 0) return true;
-  const { code } = await git(
-    ['add', '--intent-to-add', '--force', '--pathspec-from-file=-', '--pathspec-file-nul'],
-    {
-      ...options,
-      cwd: options.workTree ?? '',
-      env: { GIT_LITERAL_PATHSPECS: '1' },
-      stdin: nulTerminated(paths),
-      okCodes: [1, 128],
-    },
-  );
-  return code === 0;
 }
