@@ -1,12 +1,10 @@
-import { link, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, rename, rm, stat } from 'node:fs/promises';
 import { AppError } from '../../errors.ts';
 import type { Capture, CaptureOptions, CaptureStage } from './capture-types.ts';
-import { DEFAULT_CAPS, DEFAULT_DEADLINE_MS, DEFAULT_MIN_FREE_BYTES } from './capture-types.ts';
+import { DEFAULT_DEADLINE_MS, DEFAULT_MIN_FREE_BYTES } from './capture-types.ts';
 import type { RepositoryConfig } from './config.ts';
 import { readConfig } from './config.ts';
 import type { GitOptions } from './git.ts';
-import { splitNul } from './git.ts';
 import { refSegment, requireOid } from './names.ts';
 import type { PrivateDir } from './private-dir.ts';
 import {
@@ -19,15 +17,14 @@ import {
 import type { Repository } from './repository.ts';
 import { locateRepository } from './repository.ts';
 import { record } from './record.ts';
-import { primeTrees, seedIndex } from './seed.ts';
-import type { Look } from './snapshot.ts';
-import { lookAround, snapshot } from './snapshot.ts';
+import type { Round } from './rounds.ts';
+import { ignoredFile, knownOf, takeStill } from './rounds.ts';
+import { primeTrees } from './seed.ts';
 import { nulTerminated } from './stage.ts';
 import type { Notes } from './suspects.ts';
-import { changedSuspects, forgetStat, readNotes, writeNotes } from './suspects.ts';
-import { readSubmodules } from './submodules.ts';
+import { notesFile, readNotes, writeNotes } from './suspects.ts';
+import { stagedFile } from './staged.ts';
 import type { Session } from './user-state.ts';
-import { readUserState } from './user-state.ts';
 
 /**
  * Saves the state of a worktree as a checkpoint commit in the session's private git directory. The source
@@ -52,15 +49,27 @@ export async function capture(options: CaptureOptions): Promise<Capture> {
     minFreeBytes: options.minFreeBytes ?? DEFAULT_MIN_FREE_BYTES,
   });
   await reached(options, 'prepared');
-  const first = await attempt(options, repository, config, dir, signal);
+  const first = await attempt(options, repository, config, dir, signal, false);
   if (first !== null) return first;
-  // The private index was damaged or knew of objects that are gone: begin again, believing nothing.
-  await rm(dir.index, { force: true });
-  const second = await attempt(options, repository, { ...config, filters: true }, dir, signal);
+  // A cache was damaged, knew of objects that are gone, or is wrong: begin again, believing nothing.
+  await forgetCaches(dir);
+  const second = await attempt(
+    options,
+    repository,
+    { ...config, filters: true },
+    dir,
+    signal,
+    true,
+  );
   if (second !== null) return second;
   throw new AppError('internal', 'Objects of the checkpoint went missing while it was made.', {
     transient: true,
   });
+}
+
+/** What earlier captures learnt; each is made again when it is not there. */
+async function forgetCaches(dir: PrivateDir): Promise<void> {
+  for (const file of [dir.index, notesFile(dir), stagedFile(dir)]) await rm(file, { force: true });
 }
 
 async function reached(options: CaptureOptions, stage: CaptureStage): Promise<void> {
@@ -74,11 +83,12 @@ async function attempt(
   config: RepositoryConfig,
   dir: PrivateDir,
   signal: AbortSignal,
+  isLast: boolean,
 ): Promise<Capture | null> {
   const index = scratchName(dir, 'index');
   const staged = scratchName(dir, 'staged');
   const noted = await readNotes(dir);
-  const session = { options, repository, config, dir, staged, signal };
+  const session = { options, repository, config, dir, staged, signal, isLast };
   const git = privateGit(dir, repository, index, signal);
   try {
     return await captureWith(session, index, noted, git);
@@ -96,83 +106,58 @@ async function attempt(
 async function captureWith(
   session: Session,
   index: string,
-  noted: Notes | null,
+  noted: LinkedNotes | null,
   git: GitOptions,
 ): Promise<Capture | null> {
   const { options, repository, dir } = session;
-  if (!noted) await primeTrees(dir, repository, git);
-  const [user, early] = noted
-    ? await Promise.all([readUserState(session), lookLater(session, index, noted, git)])
-    : [await readUserState(session), null];
-  await reached(options, 'copied');
-  const look = early ?? (await lookFirst(session, index, user.head.oid, git));
-  await reached(options, 'scanned');
-  const { policy } = options;
-  const submodules = await readSubmodules(repository, dir, user.staged, policy, session.signal);
-  const caps = { ...DEFAULT_CAPS, ...options.caps };
-  const taken = await snapshot(
-    { repository, dir, look, submodules, caps, knownTree: noted?.taken.tree ?? null },
-    git,
-    () => reached(options, 'hashed'),
-  );
-  await reached(options, 'indexed');
-  const result = await record(session, user, taken, noted?.taken ?? null, git);
+  if (noted) await linkIndex(dir, index, noted);
+  else await primeTrees(dir, repository, git);
+  const before = noted && { ...noted, tree: noted.taken.tree };
+  const round = await takeStill(session, index, before, git);
+  const result = await record(session, round.user, round.taken, noted?.taken ?? null, git);
   if (result === null) return null;
   await reached(options, 'committed');
-  await keep(dir, index, result, look);
+  await keep(dir, index, result, round, noted);
   await reached(options, 'kept');
   return result;
 }
 
+type LinkedNotes = NonNullable<Awaited<ReturnType<typeof readNotes>>>;
+
 /** A later capture works on a hard link of the private index: it costs nothing, and git replaces files. */
-async function lookLater(
-  session: Session,
-  index: string,
-  noted: Notes,
-  git: GitOptions,
-): Promise<Look> {
-  await link(session.dir.index, index);
+async function linkIndex(dir: PrivateDir, index: string, noted: LinkedNotes): Promise<void> {
+  await link(dir.index, index);
   const { mtimeNs } = await stat(index, { bigint: true });
   if (mtimeNs !== noted.writtenNs) {
     throw new AppError('internal', 'Another capture replaced the private index.', {
       transient: true,
     });
   }
-  await forgetStat(await changedSuspects(session.repository.worktree, noted), git);
-  return lookAround(session.repository, await ignoredBefore(session.dir), git);
-}
-
-/** The first capture starts from the user's index, and learns what is ignored before it runs find(1). */
-async function lookFirst(
-  session: Session,
-  index: string,
-  head: string | null,
-  git: GitOptions,
-): Promise<Look> {
-  const { options, repository, dir, config, signal, staged } = session;
-  const copyGit = privateGit(dir, repository, staged, signal);
-  await seedIndex(index, repository, dir, config, copyGit);
-  await setPrivateHead(dir, head);
-  await reached(options, 'seeded');
-  return lookAround(repository, [], git);
-}
-
-const ignoredFile = (dir: PrivateDir): string => join(dir.path, 'ignored-folders');
-
-async function ignoredBefore(dir: PrivateDir): Promise<Buffer[]> {
-  return splitNul(await readFile(ignoredFile(dir)).catch(() => Buffer.alloc(0)));
 }
 
 /** Makes what was learnt the start of the next capture. */
-async function keep(dir: PrivateDir, index: string, result: Capture, look: Look): Promise<void> {
+async function keep(
+  dir: PrivateDir,
+  index: string,
+  result: Capture,
+  round: Round,
+  noted: Notes | null,
+): Promise<void> {
   const { commit, tree, filesChanged } = result;
-  const folders = look.scan.ignored.filter((path) => path.at(-1) === 0x2f);
+  const folders = round.look.scan.ignored.filter((path) => path.at(-1) === 0x2f);
   await ensureFile(ignoredFile(dir), nulTerminated(folders));
   await setPrivateHead(dir, commit);
   const written = await stat(index).catch(() => null);
+  if (!written) return;
   const kept = await stat(dir.index).catch(() => null);
-  if (!written || written.ino === kept?.ino) return;
+  const same = noted !== null && written.ino === kept?.ino;
+  const { userKey, missing } = round;
+  if (same && userKey === noted.userKey && missing.length === noted.missing.length) return;
+  const taken = { commit, tree, filesChanged };
   // The notes go first: a kill between the two leaves an index without notes, which is not believed.
-  await writeNotes(dir, index, { commit, tree, filesChanged });
-  await rename(index, dir.index);
+  if (same) await writeNotes(dir, index, { ...noted, userKey, missing });
+  else {
+    await writeNotes(dir, index, { ...(await knownOf(round, index, dir)), taken });
+    await rename(index, dir.index);
+  }
 }

@@ -45,7 +45,8 @@ export async function seedIndex(
   // Whoever set the time of the index by hand cannot have set its time of change.
   const writtenNs = written.mtimeNs < written.ctimeNs ? written.mtimeNs : written.ctimeNs;
   const suspects = suspectsOf(copy.parsed.entries, writtenNs);
-  await forgetStat(await changedSuspects(repository.worktree, { suspects, writtenNs }), seeded);
+  const known = { suspects, sinceNs: writtenNs };
+  await forgetStat(await changedSuspects(repository.worktree, known), seeded);
   await removeSharedIndexes(dir);
 }
 

@@ -21,6 +21,8 @@ export type Snapshot = {
   emptyFolders: Buffer[];
   notCaptured: NotCaptured[];
   warnings: string[];
+  /** Paths that were hashed or dropped since the last look. */
+  seen: { added: Buffer[]; gone: Buffer[] };
 };
 
 export type Look = { scan: Scan; odd: Oddities };
@@ -103,6 +105,7 @@ export async function snapshot(
       ...scan.unreadable.map((p) => ({ path: displayPath(p), reason: 'unreadable: folder' })),
       ...ignoredList(scan.ignored),
     ],
+    seen: { added: add, gone },
     warnings: odd.listed ? [] : ['find(1) is missing: empty folders and FIFOs are not listed.'],
   };
 }

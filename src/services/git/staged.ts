@@ -71,16 +71,18 @@ function flagRecords(entries: readonly IndexEntry[], manySkipped: boolean): Buff
 
 const base64 = (bytes: Buffer): string => bytes.toString('base64');
 
+export const stagedFile = (dir: PrivateDir): string => join(dir.path, 'staged.json');
+
 /** The result for an index that has not changed since, or null. */
 export async function cachedStaged(dir: PrivateDir, key: string): Promise<Staged | null> {
-  const text = await readFile(join(dir.path, 'staged.json'), 'utf8').catch(() => null);
+  const text = await readFile(stagedFile(dir), 'utf8').catch(() => null);
   if (text === null) return null;
   const parsed = stagedSchema.safeParse(parseJson(text));
   return parsed.success && parsed.data.key === key ? parsed.data : null;
 }
 
 export async function cacheStaged(dir: PrivateDir, staged: Staged): Promise<void> {
-  await ensureFile(join(dir.path, 'staged.json'), JSON.stringify(staged));
+  await ensureFile(stagedFile(dir), JSON.stringify(staged));
 }
 
 function parseJson(text: string): unknown {

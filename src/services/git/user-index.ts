@@ -159,8 +159,13 @@ export function unmergedEntries({ entries }: IndexFile): IndexEntry[] {
 }
 
 /** Identifies the bytes of an index without reading them all: any write by git changes one of these. */
-export async function indexKey(repository: Repository): Promise<string> {
-  const info = await stat(join(repository.gitDir, 'index'), { bigint: true }).catch(() => null);
+export function indexKey(repository: Repository): Promise<string> {
+  return fileKey(join(repository.gitDir, 'index'));
+}
+
+/** As {@link indexKey}, for any file. */
+export async function fileKey(path: string): Promise<string> {
+  const info = await stat(path, { bigint: true }).catch(() => null);
   if (!info) return 'none';
   return [info.dev, info.ino, info.size, info.mtimeNs, info.ctimeNs].join(':');
 }

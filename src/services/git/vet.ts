@@ -27,12 +27,21 @@ export async function vetPaths(
   spent = 0,
 ): Promise<Vetted> {
   const vetted: Vetted = { add: [], gone: [], notCaptured: [], bytes: spent };
-  for (let from = 0; from < paths.length; from += AT_ONCE) {
-    const slice = paths.slice(from, from + AT_ONCE);
-    const infos = await Promise.all(slice.map((path) => lstatOrNull(worktree, path)));
-    slice.forEach((path, n) => vetOne(path, infos[n], caps, vetted));
-  }
+  const infos = await inBatches(paths, (path) => lstatOrNull(worktree, path));
+  paths.forEach((path, n) => vetOne(path, infos[n], caps, vetted));
   return vetted;
+}
+
+/** The answers in the order of the items; so many questions at once that none waits for nothing. */
+export async function inBatches<T, R>(
+  items: readonly T[],
+  ask: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const answers: R[] = [];
+  for (let from = 0; from < items.length; from += AT_ONCE) {
+    answers.push(...(await Promise.all(items.slice(from, from + AT_ONCE).map(ask))));
+  }
+  return answers;
 }
 
 /** The absolute path, byte for byte. */
