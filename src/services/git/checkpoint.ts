@@ -13,13 +13,15 @@ import type { PrivateDir } from './private-dir.ts';
  *   checkpoint   tree = the worktree    parents = HEAD (unless unborn), index, previous checkpoint
  *   index        tree = what is staged  parents = HEAD (unless unborn), state
  *   state        tree = everything else that a restore needs (state.json and files beside it)
- *                parents = commits that a merge or rebase under way refers to
+ *                parents = commits that refs, the stash, or a merge or rebase under way need, and that
+ *                neither HEAD nor the remote has
  *
  * So one ref keeps all of it alive and one bundle carries it.
  */
 
 const stateSchema = z.object({
-  version: z.literal(1),
+  /** 1: without refs, pseudo-refs and settings; those were looked for in the source. */
+  version: z.union([z.literal(1), z.literal(2)]),
   head: z.string().refine(isOid).nullable(),
   branch: z.string().nullable(),
   objectFormat: z.enum(['sha1', 'sha256']),
@@ -28,6 +30,8 @@ const stateSchema = z.object({
   upstream: z.object({ remote: z.string(), merge: z.string() }).nullable(),
   sparse: z.object({ cone: z.boolean() }).nullable(),
   shallow: z.boolean(),
+  /** How the worktree is to be read: values of `core.fileMode` and the like. */
+  settings: z.record(z.string(), z.string()).default({}),
 });
 
 /** Where the worktree stood, as far as trees and commits cannot tell. */
@@ -36,6 +40,7 @@ export type CheckpointState = z.infer<typeof stateSchema>;
 export const STATE = {
   json: 'state.json',
   unmerged: 'index/unmerged',
+  undo: 'index/undo',
   flags: 'index/flags',
   emptyFolders: 'worktree/empty-folders',
   absent: 'worktree/absent',
@@ -43,6 +48,13 @@ export const STATE = {
   shallow: 'shallow',
   operation: 'operation/',
   blobs: 'blobs/',
+  refs: 'refs',
+  headTarget: 'head-target',
+  stashLog: 'stash-log',
+  tags: 'tags',
+  objects: 'objects/',
+  config: 'config',
+  configLeft: 'config-left',
 } as const;
 
 export type CheckpointContent = {

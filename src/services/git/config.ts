@@ -76,6 +76,15 @@ async function listConfig(file: string, signal: AbortSignal | undefined): Promis
   return { entries, readable: code === 0 };
 }
 
+/** Settings by which git reads a worktree: without them, it would call files changed that nobody touched. */
+export const READING =
+  /^core\.(?:filemode|symlinks|autocrlf|eol|ignorecase|precomposeunicode|checkroundtripencoding)$/;
+
+/** Those settings, where the repository has them. */
+export function readingOf(config: RepositoryConfig): Record<string, string> {
+  return Object.fromEntries([...config.values].filter(([key]) => READING.test(key)).sort());
+}
+
 export type Remote = { name: string; url: string };
 
 /** Remotes with their URLs, without user names, passwords or tokens that someone put into them. */

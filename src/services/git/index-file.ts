@@ -1,4 +1,5 @@
 import { AppError } from '../../errors.ts';
+import { readUndo, type Undo } from './resolve-undo.ts';
 
 /*
  * Reader for git's index (versions 2 to 4; see gitformat-index(5)). Reading it here costs 10 ms at 50,000
@@ -27,6 +28,8 @@ export type IndexFile = {
   extensions: ReadonlySet<string>;
   /** Tree of all entries, if git recorded it and nothing was staged since. */
   tree: string | null;
+  /** Stages of conflicts that were resolved. */
+  undo: readonly Undo[];
 };
 
 export const GITLINK = 0o160000;
@@ -141,15 +144,17 @@ function compressedName(buffer: Buffer, nameAt: number, previous: Buffer) {
 function readExtensions(buffer: Buffer, from: number, hashBytes: number) {
   const extensions = new Set<string>();
   let tree: string | null = null;
+  let undo: readonly Undo[] = [];
   let at = from;
   while (at + 8 <= buffer.length - hashBytes) {
     const name = buffer.toString('latin1', at, at + 4);
     const end = at + 8 + buffer.readUInt32BE(at + 4);
     if (name === 'TREE') tree = rootTree(buffer.subarray(at + 8, end), hashBytes);
+    if (name === 'REUC') undo = readUndo(buffer.subarray(at + 8, end), hashBytes);
     extensions.add(name);
     at = end;
   }
-  return { extensions, tree };
+  return { extensions, tree, undo };
 }
 
 /** The first record is the root: "\0<entries> <subtrees>\n<id>"; -1 entries mean that it is out of date. */

@@ -21,31 +21,46 @@ export async function writeObject(
 ): Promise<string> {
   const object = Buffer.concat([Buffer.from(`${type} ${body.length}\0`), body]);
   const oid = createHash(dir.objectFormat).update(object).digest('hex');
-  const folder = join(dir.store, oid.slice(0, 2));
+  await writeLoose(dir.store, oid, type, body);
+  return oid;
+}
+
+/** Writes an object under an id that is known to be its own. */
+export async function writeLoose(
+  store: string,
+  oid: string,
+  type: string,
+  body: Buffer,
+): Promise<void> {
+  const folder = join(store, oid.slice(0, 2));
   const path = join(folder, oid.slice(2));
-  if (await exists(path)) return oid;
+  if (await exists(path)) return;
+  const object = Buffer.concat([Buffer.from(`${type} ${body.length}\0`), body]);
   await mkdir(folder, { recursive: true });
   const temporary = join(folder, `tmp_obj_${randomUUID()}`);
   await writeFile(temporary, await deflateAsync(object, { level: 1 }), { mode: 0o444 });
   await rename(temporary, path);
-  return oid;
 }
 
-/** Files of a tree: path with slashes (plain text) → content, or the id of a blob that exists. */
-export type TreeFiles = ReadonlyMap<string, Buffer | { oid: string }>;
+/** Content, or the id of a blob (or, with mode 40000, a tree) that exists. */
+export type TreeFile = Buffer | { oid: string; mode?: '100644' | '40000' };
+
+/** Files of a tree: path with slashes (plain text) → what is there. */
+export type TreeFiles = ReadonlyMap<string, TreeFile>;
 
 /** Writes blobs and trees for the files; the empty map gives the empty tree. */
 export async function writeTree(dir: PrivateDir, files: TreeFiles): Promise<string> {
   const rows: { name: string; mode: string; oid: string }[] = [];
-  const folders = new Map<string, Map<string, Buffer | { oid: string }>>();
+  const folders = new Map<string, Map<string, TreeFile>>();
   for (const [path, content] of files) {
     const slash = path.indexOf('/');
     if (slash < 0) {
       const oid = Buffer.isBuffer(content) ? await writeObject(dir, 'blob', content) : content.oid;
-      rows.push({ name: path, mode: '100644', oid });
+      const mode = Buffer.isBuffer(content) ? '100644' : (content.mode ?? '100644');
+      rows.push({ name: path, mode, oid });
       continue;
     }
-    const folder = folders.get(path.slice(0, slash)) ?? new Map<string, Buffer | { oid: string }>();
+    const folder = folders.get(path.slice(0, slash)) ?? new Map<string, TreeFile>();
     folders.set(path.slice(0, slash), folder.set(path.slice(slash + 1), content));
   }
   for (const [name, children] of folders) {

@@ -1,65 +1,48 @@
-import { lstat, readFile, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { GitOptions } from './git.ts';
-import { git } from './git.ts';
+import type { GitFiles } from './git-files.ts';
+import { readGitFiles } from './git-files.ts';
 import type { Repository } from './repository.ts';
+import type { NotCaptured } from './vet.ts';
 
 export type OperationKind = 'merge' | 'rebase' | 'am' | 'cherry-pick' | 'revert' | 'bisect';
 
-/** A merge, rebase or the like that was under way: git's own state files, by name relative to the git dir. */
+/** Files of the git directory, among them those of a merge, rebase or the like that was under way. */
 export type Operation = {
-  kind: OperationKind;
+  kind: OperationKind | null;
   files: ReadonlyMap<string, Buffer>;
-  /** Commits that the files name; the checkpoint must keep them alive. */
-  commits: readonly string[];
+  /** Ids that an operation needs to go on. They may not exist. */
+  needed: readonly string[];
+  /** Ids that git only remembers: of ORIG_HEAD and FETCH_HEAD. */
+  remembered: readonly string[];
+  /** What lies in the git directory and is not saved. */
+  notCaptured: NotCaptured[];
 };
 
-const STATE_FILES = [
-  'MERGE_HEAD',
-  'MERGE_MSG',
-  'MERGE_MODE',
-  'MERGE_AUTOSTASH',
-  'SQUASH_MSG',
-  'CHERRY_PICK_HEAD',
-  'REVERT_HEAD',
-  'REBASE_HEAD',
-  'ORIG_HEAD',
-  'BISECT_START',
-  'BISECT_LOG',
-  'BISECT_TERMS',
-  'BISECT_NAMES',
-  'BISECT_EXPECTED_REV',
-];
-const STATE_FOLDERS = ['rebase-merge', 'rebase-apply', 'sequencer'];
-const MAX_FILE = 4 * 1024 * 1024;
-const MAX_COMMITS = 500;
+const MAX_IDS = 500;
 
-/** Reads the state of an operation under way, or returns null. */
-export async function readOperation(
-  repository: Repository,
-  options: GitOptions,
-): Promise<Operation | null> {
-  const present = new Set(await readdir(repository.gitDir));
+/** Reads the files of the git directory that are saved, and what is under way. */
+export async function readOperation(repository: Repository): Promise<Operation> {
+  const { files, present, notCaptured } = await readGitFiles(repository);
+  const needed = new Set<string>();
+  const remembered = new Set<string>();
+  for (const [path, content] of files) {
+    if (/^(?:info|rr-cache)\//.test(path)) continue;
+    const ids = /^(?:ORIG|FETCH)_HEAD$/.test(path) ? remembered : needed;
+    for (const match of content.toString('latin1').matchAll(OID)) {
+      if (ids.size < MAX_IDS) ids.add(match[0]);
+    }
+  }
   const kind = await kindOf(present, repository);
-  if (kind === null) return null;
-  const files = new Map<string, Buffer>();
-  for (const name of STATE_FILES) {
-    if (present.has(name)) await readInto(files, repository.gitDir, name);
-  }
-  for (const folder of STATE_FOLDERS) {
-    if (present.has(folder)) await readFolder(files, repository.gitDir, folder);
-  }
-  return { kind, files, commits: await commitsNamedIn(files, options) };
+  return { kind, files, needed: [...needed], remembered: [...remembered], notCaptured };
 }
 
-/** Whether a path may be written into a git directory as part of restored state. */
-export function isStatePath(path: string): boolean {
-  if (STATE_FILES.includes(path)) return true;
-  const match = /^([a-z-]+)\/[A-Za-z0-9._-]+$/.exec(path);
-  return match?.[1] !== undefined && STATE_FOLDERS.includes(match[1]) && !path.includes('..');
-}
+const OID = /\b(?:[0-9a-f]{64}|[0-9a-f]{40})\b/g;
 
-async function kindOf(present: Set<string>, repository: Repository): Promise<OperationKind | null> {
+async function kindOf(
+  present: GitFiles['present'],
+  repository: Repository,
+): Promise<OperationKind | null> {
   if (present.has('rebase-merge')) return 'rebase';
   if (present.has('rebase-apply')) {
     const inside: string[] = await readdir(join(repository.gitDir, 'rebase-apply')).catch(() => []);
@@ -70,37 +53,4 @@ async function kindOf(present: Set<string>, repository: Repository): Promise<Ope
   if (present.has('REVERT_HEAD')) return 'revert';
   if (present.has('sequencer')) return 'cherry-pick';
   return present.has('BISECT_START') ? 'bisect' : null;
-}
-
-async function readFolder(files: Map<string, Buffer>, gitDir: string, folder: string) {
-  const info = await lstat(join(gitDir, folder));
-  if (!info.isDirectory()) return;
-  for (const name of await readdir(join(gitDir, folder))) {
-    if (isStatePath(`${folder}/${name}`)) await readInto(files, gitDir, `${folder}/${name}`);
-  }
-}
-
-/** Only regular files: a link here could name any file that this process can read. */
-async function readInto(files: Map<string, Buffer>, gitDir: string, name: string): Promise<void> {
-  const path = join(gitDir, name);
-  const info = await lstat(path).catch(() => null);
-  if (!info?.isFile() || info.size > MAX_FILE) return;
-  const content = await readFile(path).catch(() => null);
-  if (content) files.set(name, content);
-}
-
-async function commitsNamedIn(files: Map<string, Buffer>, options: GitOptions): Promise<string[]> {
-  const names = new Set<string>();
-  for (const content of files.values()) {
-    for (const match of content.toString('latin1').matchAll(/\b(?:[0-9a-f]{64}|[0-9a-f]{40})\b/g)) {
-      if (names.size < MAX_COMMITS) names.add(match[0]);
-    }
-  }
-  if (names.size === 0) return [];
-  const { stdout } = await git(['cat-file', '--batch-check=%(objectname) %(objecttype)'], {
-    ...options,
-    stdin: `${[...names].join('\n')}\n`,
-  });
-  const lines = stdout.toString('latin1').split('\n');
-  return lines.filter((line) => line.endsWith(' commit')).map((line) => line.split(' ')[0] ?? '');
 }

@@ -1,12 +1,15 @@
+import { baseRemote } from './base-remote.ts';
 import type { Capture } from './capture-types.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { writeCheckpoint, writeState } from './checkpoint.ts';
 import { withoutConversions } from './conversions.ts';
+import type { Difference } from './differences.ts';
 import { differences, missingObjects } from './differences.ts';
 import type { GitOptions } from './git.ts';
 import type { Snapshot } from './snapshot.ts';
-import { readSurroundings } from './surroundings.ts';
+import { absentPaths, readBase, readSurroundings } from './surroundings.ts';
 import type { Taken } from './suspects.ts';
+import { readUserRefs } from './user-refs.ts';
 import type { Session, UserState } from './user-state.ts';
 
 /**
@@ -24,13 +27,21 @@ export async function record(
 ): Promise<Capture | null> {
   const { options, repository, config, dir } = session;
   const { head, staged, operation, previous } = user;
-  const { state, files, base } = await readSurroundings(
+  const base = await readBase(repository, config, head);
+  const remote = baseRemote(base)?.name;
+  const refs = await readUserRefs({ repository, dir, head, operation, remote }, git);
+  const index = git.indexFile ?? '';
+  const absent = await absentPaths(repository, staged, index, dir.objectFormat);
+  const { state, files } = await readSurroundings(
     repository,
     config,
     head,
     staged,
     operation,
+    refs,
+    base,
     taken.emptyFolders,
+    absent,
   );
   const stateTree = await writeState(dir, state, files);
   const shared = { tree: taken.tree, indexTree: staged.tree, stateTree, head: head.oid };
@@ -38,7 +49,9 @@ export async function record(
   const counted = same && last?.commit === previous.commit ? last.filesChanged : null;
   const changes =
     counted === null ? await differences(head.oid, taken.tree, dir.objectFormat, git) : [];
-  if (!same && (await missingObjects(changes, git)).length > 0) return null;
+  // Without notes of the last capture, also what was recorded before is not believed to be whole.
+  const wanted = withoutPaths(changes, absent);
+  if ((!same || last === null) && (await missingObjects(wanted, git)).length > 0) return null;
   const filesChanged = counted ?? (await withoutConversions(changes, repository, dir)).length;
   const warnings = [...user.warnings, ...taken.warnings];
   const { agentName, sessionId, number, now } = options;
@@ -51,7 +64,7 @@ export async function record(
         number,
         at: now,
         previous: previous?.commit ?? null,
-        stateParents: operation?.commits ?? [],
+        stateParents: refs.parents,
       });
   return {
     head: head.oid,
@@ -61,11 +74,17 @@ export async function record(
     indexTree: staged.tree,
     changed: !same,
     filesChanged,
-    notCaptured: taken.notCaptured,
+    notCaptured: [...taken.notCaptured, ...operation.notCaptured, ...refs.notCaptured],
     warnings,
-    operation: operation?.kind ?? null,
+    operation: operation.kind,
     base,
   };
+}
+
+/** What a sparse checkout leaves out need not be at hand: a restore leaves it out too. */
+function withoutPaths(list: readonly Difference[], paths: readonly Buffer[]): Difference[] {
+  const out = new Set(paths.map((path) => path.toString('latin1')));
+  return list.filter(({ path }) => !out.has(path.toString('latin1')));
 }
 
 function isSame(

@@ -6,6 +6,7 @@ import type { IndexEntry } from './index-file.ts';
 import { GITLINK, LINK, PROGRAM } from './index-file.ts';
 import type { PrivateDir } from './private-dir.ts';
 import { ensureFile, writing } from './private-dir.ts';
+import { type Undo, wholeUndo } from './resolve-undo.ts';
 import { nulTerminated } from './stage.ts';
 import type { IndexCopy } from './user-index.ts';
 import { infoLine, unmergedEntries, writeIndexTree } from './user-index.ts';
@@ -16,9 +17,14 @@ const stagedSchema = z.object({
   tree: z.string(),
   /** `update-index --index-info` records of all unmerged stages. */
   unmerged: z.string(),
-  /** Blobs of the unmerged stages. */
+  /** The same, of conflicts that were resolved. */
+  undo: z.string(),
+  /** Blobs of all those stages. */
   blobs: z.array(z.string()),
-  /** NUL-terminated `<letter> <path>`: `a` assume-unchanged, `n` intent-to-add, `s` skip-worktree. */
+  /**
+   * NUL-terminated `<letter> <path>`: `a` assume-unchanged, `n` intent-to-add (then `x`: of a program, or `l`:
+   * of a link), `s` skip-worktree.
+   */
   flags: z.string(),
   skipped: z.array(z.string()),
   /** More skip-worktree entries than are listed: the sparse patterns must do. */
@@ -27,7 +33,7 @@ const stagedSchema = z.object({
 });
 export type Staged = z.infer<typeof stagedSchema>;
 
-const MAX_SKIPPED = 10_000;
+const MAX_SKIPPED = 100_000;
 
 /** Writes the index tree and collects what a tree cannot hold. */
 export async function readStaged(
@@ -41,11 +47,14 @@ export async function readStaged(
   const skipped = entries.filter((entry) => entry.skipWorktree);
   const manySkipped = skipped.length > MAX_SKIPPED;
   const tree = await writeIndexTree(copy, writing(dir, options));
+  const undo = await wholeUndo(copy?.parsed.undo ?? [], options);
+  const stages = [...unmerged, ...undo];
   return {
     key,
     tree,
-    unmerged: base64(Buffer.concat(unmerged.map((e) => infoLine(e.mode, e.oid, e.stage, e.path)))),
-    blobs: [...new Set(unmerged.filter((e) => e.mode !== GITLINK).map((e) => e.oid))],
+    unmerged: infoLines(unmerged),
+    undo: infoLines(undo),
+    blobs: [...new Set(stages.filter((e) => e.mode !== GITLINK).map((e) => e.oid))],
     flags: base64(flagRecords(entries, manySkipped)),
     skipped: manySkipped ? [] : skipped.map((entry) => base64(entry.path)),
     manySkipped,
@@ -68,6 +77,9 @@ function flagRecords(entries: readonly IndexEntry[], manySkipped: boolean): Buff
   }
   return nulTerminated(records);
 }
+
+const infoLines = (stages: readonly Undo[]): string =>
+  base64(Buffer.concat(stages.map((e) => infoLine(e.mode, e.oid, e.stage, e.path))));
 
 const base64 = (bytes: Buffer): string => bytes.toString('base64');
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { readConfig } from './config.ts';
 import type { GitOptions } from './git.ts';
+import { git } from './git.ts';
 import { readHead } from './head.ts';
 import { displayPath } from './names.ts';
 import { copyIndex, exists, preparePrivateDir } from './private-dir.ts';
@@ -58,8 +59,20 @@ async function lost(
   const changed = await countChanges(repository, path, signal);
   if (changed > 0)
     return `submodule: ${changed} uncommitted files in it; only its commit id is saved`;
-  if (head.oid === recorded) return null;
+  if (head.oid === recorded) return unpushed(repository, recorded, signal);
   return 'submodule: it stands at another commit; the commit id is saved, the commit is not';
+}
+
+/** Why nobody else could check the commit out, or null: a branch of a remote has it. */
+async function unpushed(
+  { gitDir }: Repository,
+  oid: string,
+  signal: AbortSignal | undefined,
+): Promise<string | null> {
+  const args = ['for-each-ref', '--count=1', `--contains=${oid}`, 'refs/remotes/'];
+  const { stdout } = await git(args, { gitDir, signal });
+  if (stdout.length > 0) return null;
+  return 'submodule: no branch of its remotes has its commit; the commit id is saved, the commit is not';
 }
 
 async function countChanges(

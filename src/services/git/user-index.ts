@@ -38,9 +38,9 @@ export async function copyUserIndex(
   }
   // Git rebuilds an index that is marked as sparse, also one that holds no whole folder any more.
   if (parsed.extensions.has('sdir') || parsed.entries.some(({ mode }) => mode === SPARSE_DIR)) {
-    const { tree } = parsed;
+    const { tree, undo } = parsed;
     await expandSparse(parsed.entries, file, options);
-    parsed = { ...(await readIndex(await readFile(file), bytes)), tree };
+    parsed = { ...(await readIndex(await readFile(file), bytes)), tree, undo };
   }
   return { file, parsed };
 }

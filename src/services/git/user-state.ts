@@ -30,7 +30,7 @@ export type Session = {
 export type UserState = {
   head: Head;
   staged: Staged;
-  operation: Operation | null;
+  operation: Operation;
   /** The last checkpoint; null when there is none, or its commit is gone. */
   previous: Checkpoint | null;
   warnings: string[];
@@ -50,7 +50,7 @@ export async function readUserState(session: Session): Promise<UserState> {
       readPrevious(session),
       readHead(repository, signal),
       readIndexState(session, key),
-      readOperation(repository, stagedGit(session)),
+      readOperation(repository),
     ]);
     const steady = (await indexKey(repository)) === key;
     if (steady || n === TRIES) {

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
@@ -104,6 +112,29 @@ test('carries identity and conversions over, and no setting that names a program
 
 const refs = (at: string): string =>
   gitLine(at, 'for-each-ref', '--format=%(refname) %(objectname)');
+
+for (const from of ['the worktree', 'the private directory alone'] as const) {
+  test(`how the worktree is to be read is carried over from ${from}`, async () => {
+    const box = seeded();
+    userGit(box.repo, ['config', 'core.fileMode', 'false']);
+    userGit(box.repo, ['config', 'core.symlinks', 'false']);
+    userGit(box.repo, ['config', 'core.autocrlf', 'true']);
+    chmodSync(join(box.repo, 'a.txt'), 0o755);
+    put(box.repo, 'dir/b.txt', 'two\r\n');
+    const link = userGit(box.repo, ['hash-object', '-w', '--stdin'], 'a.txt').toString().trim();
+    userGit(box.repo, ['update-index', '--add', '--cacheinfo', `120000,${link},link`]);
+    put(box.repo, 'link', 'a.txt');
+    userGit(box.repo, ['add', 'dir/b.txt']);
+    userGit(box.repo, ['commit', '--quiet', '-m', 'link']);
+    expect(gitLine(box.repo, 'status', '--porcelain')).toBe('');
+    const saved = await captureIn(box);
+    const { privateDir } = box;
+    const where = from === 'the worktree' ? {} : { from: { privateDir, base: box.repo } };
+    const { worktree } = await restoreFrom(box, saved.commit, where);
+    expect(filesOf(worktree)).toEqual(filesOf(box.repo));
+    expect(gitLine(worktree, 'status', '--porcelain')).toBe('');
+  });
+}
 
 test('brings branches, tags and the whole stash along, but no checkpoint branches', async () => {
   const box = seeded();

@@ -1,13 +1,21 @@
-import { appendFile, copyFile, lstat, mkdir } from 'node:fs/promises';
+import { appendFile, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Checkpoint } from '../checkpoint.ts';
 import { readObjects, STATE } from '../checkpoint.ts';
-import { readConfig } from '../config.ts';
+import { READING, readConfig } from '../config.ts';
 import type { GitOptions } from '../git.ts';
 import { git, splitNul } from '../git.ts';
-import { isStatePath } from '../operation.ts';
+import { isStatePath } from '../state-list.ts';
+import { copyPlain } from '../plain-file.ts';
 import type { Repository } from '../repository.ts';
-import { carryConfig, configLine } from './config.ts';
+import {
+  carried,
+  type Carried,
+  configLine,
+  configText,
+  readRecords,
+  withAddresses,
+} from './config.ts';
 import { restoreRefs } from './refs.ts';
 import { removeRaw, writeGitFile } from './repository.ts';
 
@@ -18,9 +26,9 @@ export async function finish(
   options: GitOptions,
 ): Promise<string[]> {
   const warnings = await restoreRefs(checkpoint, source, options);
+  await removeRaw(options.gitDir ?? '');
   await restoreOperation(checkpoint, options);
   await restoreShallow(checkpoint, options);
-  await removeRaw(options.gitDir ?? '');
   warnings.push(...(await restoreConfig(checkpoint, source, options)));
   return warnings;
 }
@@ -55,15 +63,63 @@ async function restoreConfig(
   options: GitOptions,
 ): Promise<string[]> {
   const file = join(options.gitDir ?? '', 'config');
-  if (!source) {
-    await appendFile(file, savedConfig(checkpoint));
-    return [];
+  if (checkpoint.state.version === 1 && source) {
+    for (const name of ['info/exclude', 'info/attributes']) await copyInfo(source, name, options);
   }
-  const { text, left } = carryConfig(await readConfig(source, options.signal), source.worktree);
-  await appendFile(file, text);
-  for (const name of ['info/exclude', 'info/attributes']) await copyPlain(source, name, options);
-  if (left.length === 0) return [];
-  return [`Settings that were not carried over, as they may run programs: ${left.join(', ')}.`];
+  const present =
+    source && carried((await readConfig(source, options.signal)).entries, source.worktree);
+  const { entries, left } =
+    checkpoint.state.version === 1 && present
+      ? present
+      : await savedSettings(checkpoint, present?.entries ?? [], options);
+  await appendFile(file, entries ? configText(entries) : savedConfig(checkpoint));
+  const full = await keptFull(checkpoint, entries ?? [], file, options);
+  if (left.length === 0) return full;
+  return [
+    ...full,
+    `Settings that were not carried over, as they may run programs: ${left.join(', ')}.`,
+  ];
+}
+
+/**
+ * Git 2.39 misreads an index that it is to make sparse, but is not yet, when a file in it is only intended to be added;
+ * so it is left as the full index that it is.
+ */
+async function keptFull(
+  { stateCommit }: Checkpoint,
+  entries: NonNullable<Carried['entries']>,
+  file: string,
+  options: GitOptions,
+): Promise<string[]> {
+  if (!entries.some(([key, value]) => key === 'index.sparse' && value !== 'false')) return [];
+  const [flags] = await readObjects([`${stateCommit}:${STATE.flags}`], options);
+  if (!splitNul(flags ?? Buffer.alloc(0)).some((record) => record[0] === PLANNED)) return [];
+  await appendFile(file, configText([['index.sparse', 'false']]));
+  return [
+    'The setting index.sparse is off, as git misreads files marked with `git add --intent-to-add` with it; once they are added, run `git sparse-checkout reapply --sparse-index`.',
+  ];
+}
+
+/** Letter of the records of files that are intended to be added. */
+const PLANNED = 0x6e;
+
+/**
+ * The settings as they were at the checkpoint: the source may have others by now. Credentials are not saved; those
+ * of `present` addresses come along. Those of the first format were not saved but for a few.
+ */
+async function savedSettings(
+  { state, stateCommit }: Checkpoint,
+  present: NonNullable<Carried['entries']>,
+  options: GitOptions,
+): Promise<{ entries: Carried['entries'] | null; left: string[] }> {
+  if (state.version === 1) return { entries: null, left: [] };
+  const names = [STATE.config, STATE.configLeft].map((name) => `${stateCommit}:${name}`);
+  const [records, left] = await readObjects(names, options);
+  const { entries } = readRecords(records ?? Buffer.alloc(0));
+  return {
+    entries: withAddresses(entries, present),
+    left: left?.toString('utf8').split('\n') ?? [],
+  };
 }
 
 /** Without the source, the remotes that the checkpoint names (their URLs hold no credentials). */
@@ -78,6 +134,9 @@ function savedConfig({ state }: Checkpoint): string {
       configLine(`branch.${state.branch}.merge`, state.upstream.merge),
     );
   }
+  for (const [key, value] of Object.entries(state.settings)) {
+    if (READING.test(key)) lines.push(configLine(key, value));
+  }
   if (state.sparse) {
     lines.push(configLine('core.sparseCheckout', 'true'));
     lines.push(configLine('core.sparseCheckoutCone', String(state.sparse.cone)));
@@ -85,11 +144,12 @@ function savedConfig({ state }: Checkpoint): string {
   return lines.join('');
 }
 
-async function copyPlain(source: Repository, name: string, options: GitOptions): Promise<void> {
+/** Bytes of a file of settings or refs. */
+const MAX_COPIED = 16 * 1024 * 1024;
+
+async function copyInfo(source: Repository, name: string, options: GitOptions): Promise<void> {
   const from = join(source.commonDir, name);
-  const info = await lstat(from).catch(() => null);
-  if (!info?.isFile()) return;
   const to = join(options.gitDir ?? '', name);
   await mkdir(dirname(to), { recursive: true });
-  await copyFile(from, to);
+  await copyPlain(from, to, MAX_COPIED);
 }

@@ -1,83 +1,121 @@
-import { copyFile, lstat, mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Checkpoint } from '../checkpoint.ts';
+import { readObjects, STATE } from '../checkpoint.ts';
 import type { GitOptions } from '../git.ts';
-import { git, gitText } from '../git.ts';
+import { git } from '../git.ts';
+import { displayPath } from '../names.ts';
+import { copyPlain } from '../plain-file.ts';
+import { asText, isOwnRef, parseRefs, type Ref, REF_FORMAT } from '../ref-list.ts';
 import type { Repository } from '../repository.ts';
+import { writeTags } from '../tag-objects.ts';
+import { restoreHead } from './head.ts';
 
-type Ref = { name: string; oid: string; symref: string };
-
-/** Refs of other worktrees' operations, and checkpoints: they belong to the source alone. */
-const LEFT_OUT = /^refs\/(?:heads\/checkpoint|bisect|worktree|rewritten)\//;
+/** Refs of other worktrees' operations, which a source lists as its own. */
+const OF_SOURCE = /^refs\/(?:bisect|worktree|rewritten)\//;
 
 /**
- * Gives the new repository the source's branches, tags, remote branches and stash, and puts the
- * checkpoint's branch and HEAD where they stood. (In a repository of its own no branch is checked
- * out elsewhere, so the agent goes on where it was.)
+ * Gives the new repository the branches, tags, remote branches, stash and all other refs that the checkpoint
+ * holds, and puts HEAD where it stood. Those of the first format have no list: theirs are taken from the source.
+ * (In a repository of its own no branch is checked out elsewhere, so the agent goes on where it was.)
  */
 export async function restoreRefs(
   checkpoint: Checkpoint,
   source: Repository | null,
   options: GitOptions,
 ): Promise<string[]> {
-  const { head, state } = checkpoint;
-  const refs = source ? await listRefs(source, options.signal) : [];
-  const branch = state.branch === null ? null : `refs/heads/${state.branch}`;
-  const wanted = refs.filter((ref) => !LEFT_OUT.test(ref.name) && ref.name !== branch);
-  const missing = await createRefs(wanted, options);
-  if (source) await copyStashLog(source, options);
-  const message = ['-m', 'restored from a checkpoint'];
-  if (branch !== null && (await isBranchName(branch, options))) {
-    if (head !== null) await git(['update-ref', ...message, branch, head], options);
-    await git(['symbolic-ref', ...message, 'HEAD', branch], options);
-    return missing;
-  }
-  if (head !== null) await git(['update-ref', '--no-deref', ...message, 'HEAD', head], options);
-  const odd = branch === null ? [] : ['The branch name is not valid here; HEAD is detached.'];
-  return [...missing, ...odd];
+  const { state, stateCommit } = checkpoint;
+  const names = [STATE.refs, STATE.stashLog, STATE.tags, STATE.headTarget];
+  const [list, stash, tags, target] = await readObjects(
+    names.map((name) => `${stateCommit}:${name}`),
+    options,
+  );
+  if (tags) await writeTags(tags, options.gitDir ?? '');
+  const refs = state.version === 1 ? await refsOf(source, options) : parseRefs(list ?? EMPTY);
+  const head = target ?? (state.branch === null ? null : Buffer.from(`refs/heads/${state.branch}`));
+  const wanted = refs.filter(({ name }) => !isOwnRef(name) && !(head && name.equals(head)));
+  const left = await createRefs(wanted, options);
+  if (stash) await writeLog(stash, options);
+  else if (source && state.version === 1) await copyStashLog(source, options);
+  return [...named(left), ...(await restoreHead(checkpoint, head, options))];
 }
 
-async function isBranchName(ref: string, options: GitOptions): Promise<boolean> {
-  const { code } = await git(['check-ref-format', ref], { ...options, okCodes: [1] });
-  return code === 0;
+const EMPTY = Buffer.alloc(0);
+
+async function refsOf(source: Repository | null, { signal }: GitOptions): Promise<Ref[]> {
+  if (!source) return [];
+  const args = ['for-each-ref', `--format=${REF_FORMAT}`];
+  const { stdout } = await git(args, { gitDir: source.gitDir, signal });
+  return parseRefs(stdout).filter(({ name }) => !OF_SOURCE.test(name.toString('latin1')));
 }
 
-async function listRefs(source: Repository, signal: AbortSignal | undefined): Promise<Ref[]> {
-  const format = '%(objectname) %(refname) %(symref)';
-  const text = await gitText(['for-each-ref', `--format=${format}`], {
-    gitDir: source.gitDir,
-    signal,
-  });
-  return text.split('\n').flatMap((line) => {
-    const [oid, name, symref = ''] = line.split(' ');
-    return oid && name ? [{ name, oid, symref }] : [];
-  });
-}
-
-/** Creates what can be created; a ref whose object is missing would fail all of them. */
-async function createRefs(refs: Ref[], options: GitOptions): Promise<string[]> {
+/** Creates what can be created, and returns the rest: objects may be missing, a name may be refused here. */
+async function createRefs(refs: Ref[], options: GitOptions): Promise<Ref[]> {
   if (refs.length === 0) return [];
   const { stdout } = await git(['cat-file', '--batch-check=%(objectname)'], {
     ...options,
     stdin: refs.map((ref) => `${ref.oid}\n`).join(''),
   });
   const found = stdout.toString('latin1').split('\n');
-  const present = refs.filter((_, n) => !(found[n] ?? 'missing').endsWith('missing'));
-  const plain = present.filter((ref) => ref.symref === '');
-  const stdin = plain.map((ref) => `create ${ref.name}\0${ref.oid}\0`).join('');
-  await git(['update-ref', '-z', '--stdin'], { ...options, stdin });
-  for (const { name, symref } of present) {
-    if (symref.startsWith('refs/')) await git(['symbolic-ref', name, symref], options);
+  const isMissing = (n: number): boolean => (found[n] ?? 'missing').endsWith('missing');
+  const present = refs.filter((_, n) => !isMissing(n));
+  const missing = refs.filter((_, n) => isMissing(n));
+  const refused = await createAll(
+    present.filter((ref) => ref.symref === null),
+    options,
+  );
+  for (const ref of present.filter(({ symref }) => symref !== null)) {
+    if (!(await createSymbolic(ref, options))) refused.push(ref);
   }
-  return present.length === refs.length ? [] : ['Refs whose objects are missing were left out.'];
+  return [...missing, ...refused];
 }
+
+/** One ref that git refuses fails all of them: then they are halved until it stands alone. */
+async function createAll(refs: Ref[], options: GitOptions): Promise<Ref[]> {
+  if (refs.length === 0) return [];
+  const stdin = Buffer.concat(
+    refs.flatMap(({ name, oid }) => [Buffer.from('create '), name, Buffer.from(`\0${oid}\0`)]),
+  );
+  const args = ['update-ref', '-z', '--stdin'];
+  const { code } = await git(args, { ...options, stdin, okCodes: [1, 128] });
+  if (code === 0) return [];
+  if (refs.length === 1) return refs;
+  const half = Math.ceil(refs.length / 2);
+  return [
+    ...(await createAll(refs.slice(0, half), options)),
+    ...(await createAll(refs.slice(half), options)),
+  ];
+}
+
+async function createSymbolic({ name, symref }: Ref, options: GitOptions): Promise<boolean> {
+  const [from, to] = [asText(name), symref && asText(symref)];
+  if (!from?.startsWith('refs/') || !to?.startsWith('refs/')) return false;
+  const { code } = await git(['symbolic-ref', from, to], { ...options, okCodes: [1, 128] });
+  return code === 0;
+}
+
+const MAX_NAMED = 20;
+
+function named(left: readonly Ref[]): string[] {
+  if (left.length === 0) return [];
+  const names = left.slice(0, MAX_NAMED).map(({ name }) => displayPath(name));
+  const more = left.length > MAX_NAMED ? ` and ${left.length - MAX_NAMED} more` : '';
+  return [
+    `Refs that are not in the new repository, as their objects are not at hand or git refuses the name: ${names.join(', ')}${more}.`,
+  ];
+}
+
+async function writeLog(content: Buffer, options: GitOptions): Promise<void> {
+  const to = join(options.gitDir ?? '', 'logs', 'refs', 'stash');
+  await mkdir(dirname(to), { recursive: true });
+  await writeFile(to, content);
+}
+
+const MAX_STASH_LOG = 16 * 1024 * 1024;
 
 /** Stash entries but the newest live in its reflog alone. */
 async function copyStashLog(source: Repository, options: GitOptions): Promise<void> {
-  const from = join(source.commonDir, 'logs', 'refs', 'stash');
-  const info = await lstat(from).catch(() => null);
-  if (!info?.isFile()) return;
   const to = join(options.gitDir ?? '', 'logs', 'refs', 'stash');
   await mkdir(dirname(to), { recursive: true });
-  await copyFile(from, to);
+  await copyPlain(join(source.commonDir, 'logs', 'refs', 'stash'), to, MAX_STASH_LOG);
 }

@@ -3,6 +3,7 @@ import { readObjects, STATE } from '../checkpoint.ts';
 import type { GitOptions } from '../git.ts';
 import { git, splitNul } from '../git.ts';
 import { mark, nulTerminated } from '../stage.ts';
+import { restoreUndo } from './resolve-undo.ts';
 import { markIntentToAdd } from './intent-to-add.ts';
 
 /**
@@ -11,10 +12,11 @@ import { markIntentToAdd } from './intent-to-add.ts';
  */
 export async function restoreIndex(checkpoint: Checkpoint, options: GitOptions): Promise<string[]> {
   const { indexTree, stateCommit } = checkpoint;
-  const names = [STATE.unmerged, STATE.flags].map((name) => `${stateCommit}:${name}`);
-  const [unmerged, flags] = await readObjects(names, options);
+  const names = [STATE.unmerged, STATE.undo, STATE.flags].map((name) => `${stateCommit}:${name}`);
+  const [unmerged, undo, flags] = await readObjects(names, options);
   await git(['read-tree', '-i', '-m', indexTree], options);
   if (unmerged) await restoreStages(unmerged, options);
+  if (undo) await restoreUndo(undo, options);
   return flags ? restoreFlags(flags, options) : [];
 }
 
