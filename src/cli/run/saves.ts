@@ -94,13 +94,14 @@ export function createSaves(options: SavesOptions): Saves {
       deadlineMs: CAPTURE_MS,
     });
     const { commit } = taken;
-    if (commit === session.commit && commit === tip.at) return taken;
+    // Also where nothing changed: what a `git gc` of the user removed too early is put back.
     await moveCheckpointRef({
       ...place,
       privateDir: places.privateDir,
       commit,
       expected: tip.at === null ? null : tip.previous,
     }).catch((error: unknown) => tellOnce(`No branch keeps the checkpoint: ${messageOf(error)}`));
+    if (commit === session.commit) return taken;
     session.commit = commit;
     session.made += 1;
     await writeSaved(places, session);

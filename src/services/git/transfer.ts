@@ -1,27 +1,35 @@
-import { chown, copyFile, link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { chown, copyFile, constants, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { AppError } from '../../errors.ts';
+import type { GitOptions } from './git.ts';
 import { git } from './git.ts';
+import { writeLoose } from './objects.ts';
 import { writerOf } from './own-refs.ts';
+import { exists } from './private-dir.ts';
+import { ObjectsGone } from './reachable.ts';
 import type { Repository } from './repository.ts';
 
 export type TransferOptions = {
   repository: Repository;
   privateDir: string;
   commit: string;
-  /** A commit that the repository has with all that belongs to it. */
-  have: string | null;
   signal: AbortSignal | undefined;
 };
 
 /**
- * Puts the objects of a checkpoint that the user's store lacks into it, as loose objects: a pack per
- * checkpoint would soon make the user's next command pack the repository. Each appears under its name
- * complete or not at all, what it refers to first. Returns how many were put.
+ * Puts those objects that the user's store lacks into it, as loose objects: a pack per checkpoint would
+ * soon make the user's next command pack the repository. Each appears under its name complete or not at all,
+ * the last of `oids` first.
+ *
+ * @returns objects that were put
+ * @throws AppError `conflict` when one is nowhere any more
  */
-export async function transferObjects(options: TransferOptions): Promise<number> {
+export async function putMissing(
+  options: TransferOptions,
+  oids: readonly string[],
+): Promise<number> {
   await sweepTemporary(options);
-  const missing = await missingThere(options);
+  const missing = await missingThere(options, oids);
   for (const oid of missing.toReversed()) {
     options.signal?.throwIfAborted();
     await putObject(options, oid);
@@ -50,47 +58,68 @@ async function sweepTemporary(options: TransferOptions): Promise<void> {
   }
 }
 
-async function missingThere(options: TransferOptions): Promise<string[]> {
-  const { repository, privateDir, commit, have, signal } = options;
-  const here = { gitDir: privateDir, signal };
-  const not = have === null ? [] : [`^${have}`];
-  const { stdout } = await git(
-    ['rev-list', '--objects', '--no-object-names', '--ignore-missing', '--stdin'],
-    { ...here, stdin: [commit, ...not, ...(await headOf(options))].join('\n') },
-  );
-  const there = { ...here, env: { GIT_OBJECT_DIRECTORY: repository.objectsDir } };
-  const checked = await git(['cat-file', '--batch-check=%(objectname)', '--buffer'], {
+async function missingThere(
+  { repository, privateDir, signal }: TransferOptions,
+  oids: readonly string[],
+): Promise<string[]> {
+  if (oids.length === 0) return [];
+  const there: GitOptions = {
+    gitDir: privateDir,
+    env: { GIT_OBJECT_DIRECTORY: repository.objectsDir },
+    signal,
+  };
+  const { stdout } = await git(['cat-file', '--batch-check=%(objectname)', '--buffer'], {
     ...there,
-    stdin: stdout,
+    stdin: `${oids.join('\n')}\n`,
   });
-  const lines = checked.stdout.toString('latin1').split('\n');
-  return lines.flatMap((line) => (line.endsWith(' missing') ? [line.split(' ')[0] ?? ''] : []));
+  const lines = stdout.toString('latin1').split('\n');
+  return oids.filter((_, n) => lines[n]?.endsWith(' missing') ?? true);
 }
 
-/** HEAD of the checkpoint is in the user's repository already, with its whole history. */
-async function headOf({ privateDir, commit, signal }: TransferOptions): Promise<string[]> {
-  const { stdout } = await git(['cat-file', 'commit', commit], { gitDir: privateDir, signal });
-  const head = /^Defib-Head: ([0-9a-f]{40,64})$/m.exec(stdout.toString('utf8'))?.[1];
-  return head === undefined ? [] : [`^${head}`];
-}
-
+/** Puts one object. A `git prune` beside removes empty folders and temporary files: then once more. */
 async function putObject(options: TransferOptions, oid: string): Promise<void> {
+  for (let left = TRIES; ; left -= 1) {
+    try {
+      await copyObject(options, oid);
+      return;
+    } catch (error) {
+      const swept = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      if (!swept || left === 1) throw error;
+    }
+  }
+}
+
+const TRIES = 20;
+
+/**
+ * A copy and not a link: the private store's own file gets a new time whenever git writes the same object
+ * again, and that of the user's must not.
+ */
+async function copyObject(options: TransferOptions, oid: string): Promise<void> {
   const { repository, privateDir } = options;
   const from = join(privateDir, 'store', oid.slice(0, 2), oid.slice(2));
   const folder = join(repository.objectsDir, oid.slice(0, 2));
-  const to = join(folder, oid.slice(2));
   await ensureFolder(repository, folder);
+  const temporary = temporaryIn(options);
+  await rm(temporary, { force: true });
+  if (!(await exists(from))) await unpackObject(options, oid);
+  await copyFile(from, temporary, constants.COPYFILE_FICLONE);
   const owner = writerOf(repository);
-  try {
-    if (owner) throw new Error('a link would stay root’s');
-    await link(from, to);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;
-    const temporary = temporaryIn(options);
-    await copyFile(from, temporary);
-    if (owner) await chown(temporary, owner.uid, owner.gid);
-    await rename(temporary, to);
-  }
+  if (owner) await chown(temporary, owner.uid, owner.gid);
+  await rename(temporary, join(folder, oid.slice(2)));
+}
+
+/** The private store has some objects in packs; they are kept apart from now on, as all others. */
+async function unpackObject({ privateDir, signal }: TransferOptions, oid: string): Promise<void> {
+  const { stdout } = await git(['cat-file', '--batch'], {
+    gitDir: privateDir,
+    stdin: `${oid}\n`,
+    signal,
+  });
+  const lineEnd = stdout.indexOf(0x0a);
+  const [, type] = stdout.toString('latin1', 0, lineEnd).split(' ');
+  if (type === undefined || type === 'missing') throw new ObjectsGone();
+  await writeLoose(join(privateDir, 'store'), oid, type, stdout.subarray(lineEnd + 1, -1));
 }
 
 async function ensureFolder(repository: Repository, folder: string): Promise<void> {

@@ -10,7 +10,8 @@ import { readHead } from './head.ts';
 import type { Operation } from './operation.ts';
 import { readOperation } from './operation.ts';
 import type { PrivateDir } from './private-dir.ts';
-import { privateGit } from './private-dir.ts';
+import { exists, privateGit } from './private-dir.ts';
+import { ObjectsGone, ownObjects } from './reachable.ts';
 import type { Repository } from './repository.ts';
 import type { Staged } from './staged.ts';
 import { cachedStaged, cacheStaged, readStaged } from './staged.ts';
@@ -113,5 +114,17 @@ async function stagedOfHead(session: Session, key: string): Promise<Staged> {
 
 async function readPrevious(session: Session): Promise<Checkpoint | null> {
   const { previous } = session.options;
-  return previous === null ? null : readCheckpoint(previous, stagedGit(session));
+  if (previous === null) return null;
+  const checkpoint = await readCheckpoint(previous, stagedGit(session));
+  // A private directory that is new, or was found wanting, vouches for nothing.
+  if (!checkpoint || (await exists(session.dir.index))) return checkpoint;
+  const { repository, dir, signal } = session;
+  const whole = { repository, privateDir: dir.path, commit: previous, signal };
+  return ownObjects(whole).then(
+    () => checkpoint,
+    (error: unknown) => {
+      if (error instanceof ObjectsGone) return null;
+      throw error;
+    },
+  );
 }
