@@ -54,7 +54,15 @@ export async function missingObjects(
   list: readonly Difference[],
   options: GitOptions,
 ): Promise<string[]> {
-  const oids = [...new Set(list.flatMap((item) => (item.oid === null ? [] : [item.oid])))];
+  return missingOids(
+    list.flatMap((item) => (item.oid === null ? [] : [item.oid])),
+    options,
+  );
+}
+
+/** Those of the ids whose objects are nowhere to be found. */
+export async function missingOids(list: readonly string[], options: GitOptions): Promise<string[]> {
+  const oids = [...new Set(list)];
   if (oids.length === 0) return [];
   const { stdout } = await git(['cat-file', '--batch-check=%(objectname)', '--buffer'], {
     ...options,

@@ -5,6 +5,7 @@ import type { CaptureStage } from './capture-types.ts';
 import { DEFAULT_CAPS, DEFAULT_DEADLINE_MS } from './capture-types.ts';
 import type { GitOptions } from './git.ts';
 import { splitNul } from './git.ts';
+import { takeHollow } from './hollow.ts';
 import type { PrivateDir } from './private-dir.ts';
 import { privateGit, setPrivateHead } from './private-dir.ts';
 import { reconcile } from './reconcile.ts';
@@ -94,10 +95,13 @@ async function takeRound(
   const looked = before
     ? await lookLater(session, index, before, start, git)
     : await lookFirst(session, index, git);
-  const { user, look, knownTree } = looked;
+  const { user } = looked;
+  const hollow = await takeHollow(session, index, before === null, looked.look.scan, git);
+  const look = withChanged(looked.look, hollow);
   await reached(session, 'scanned');
   const submodules = await readSubmodules(repository, dir, user.staged, options.policy, signal);
   const caps = { ...DEFAULT_CAPS, ...options.caps };
+  const knownTree = hollow.length > 0 ? null : looked.knownTree;
   const taken = await snapshot({ repository, dir, look, submodules, caps, knownTree }, git, () =>
     reached(session, 'hashed'),
   );
@@ -112,6 +116,13 @@ async function takeRound(
     userKey: few ? start.index : '',
     missing: few ? missing : [],
   };
+}
+
+function withChanged(look: Look, more: readonly Buffer[]): Look {
+  const { scan } = look;
+  return more.length === 0
+    ? look
+    : { ...look, scan: { ...scan, changed: [...scan.changed, ...more] } };
 }
 
 function unique(paths: readonly Buffer[]): Buffer[] {

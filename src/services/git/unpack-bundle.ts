@@ -77,10 +77,13 @@ export async function requireConnected(
     const [text] = await readObjects([`${checkpoint.stateCommit}:${STATE.shallow}`], repo);
     if (text) await writeFile(join(repo.gitDir ?? '', 'shallow'), text);
   }
-  const { code } = await git(['rev-list', '--objects', '--quiet', '--stdin'], {
-    ...repo,
-    stdin: [checkpoint.commit, ...prerequisites.map((oid) => `^${oid}`)].join('\n'),
-    okCodes: [1, 128],
-  });
+  const { code } = await git(
+    ['rev-list', '--objects', '--quiet', '--missing=allow-promisor', '--stdin'],
+    {
+      ...repo,
+      stdin: [checkpoint.commit, ...prerequisites.map((oid) => `^${oid}`)].join('\n'),
+      okCodes: [1, 128],
+    },
+  );
   if (code !== 0) throw new AppError('invalid', 'Objects that the checkpoint needs are missing.');
 }
