@@ -37,6 +37,8 @@ export type CaptureOptions = {
   /** Bytes that must be free where the private directory lies. */
   minFreeBytes?: number;
   signal?: AbortSignal;
+  /** Share of plain captures whose restore is rehearsed, 0 to 1; those that met anything unusual always are. */
+  rehearsalRate?: number;
   /** The time written into the commits. */
   now: Date;
   onStage?: (stage: CaptureStage) => void | Promise<void>;

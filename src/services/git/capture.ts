@@ -16,6 +16,7 @@ import {
 } from './private-dir.ts';
 import type { Repository } from './repository.ts';
 import { locateRepository } from './repository.ts';
+import { prove } from './proof.ts';
 import { record } from './record.ts';
 import type { Round } from './rounds.ts';
 import { ignoredFile, knownOf, takeStill } from './rounds.ts';
@@ -117,9 +118,11 @@ async function captureWith(
   const result = await record(session, round.user, round.taken, noted?.taken ?? null, git);
   if (result === null) return null;
   await reached(options, 'committed');
-  await keep(dir, index, result, round, noted);
+  const proven = await prove({ session, round, result, fresh: noted === null }, git);
+  if (proven === null) return null;
+  await keep(dir, index, proven, round, noted);
   await reached(options, 'kept');
-  return result;
+  return proven;
 }
 
 type LinkedNotes = NonNullable<Awaited<ReturnType<typeof readNotes>>>;

@@ -26,6 +26,8 @@ export type Session = {
   /** Working copy of the user's index. */
   staged: string;
   signal: AbortSignal;
+  /** No other try will follow: what cannot be saved is left out, and named. */
+  isLast: boolean;
 };
 
 export type UserState = {

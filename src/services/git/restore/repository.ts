@@ -5,12 +5,15 @@ import { readConfig } from '../config.ts';
 import type { GitOptions } from '../git.ts';
 import { git } from '../git.ts';
 import type { ObjectFormat } from '../private-dir.ts';
+import { readPlain } from '../plain-file.ts';
 import type { Repository } from '../repository.ts';
 import { insideRoots, locateObjects, realRoots } from '../repository.ts';
+import { isPartial } from '../reachable.ts';
 import { unpackBundle } from '../unpack-bundle.ts';
 import { takeObjects } from './objects.ts';
 import type { RestoreOptions } from './types.ts';
 
+const MAX_SHALLOW = 16 * 1024 * 1024;
 const DEFAULT_MAX_BUNDLE = 2 * 1024 * 1024 * 1024;
 
 /** Conversions off, so that files are written and read back as the bytes that were saved. */
@@ -23,6 +26,9 @@ const EXACT = [
   ['core.fileMode', 'true'],
 ] as const;
 
+/** Objects of a partial clone may be missing: a remote promised them. Which one, its settings say in the end. */
+const PROMISED = [['remote.promised.promisor', 'true']] as const;
+
 /** Makes an empty repository in `folder` and fills its object store from all places at hand. */
 export async function createRepository(
   folder: string,
@@ -30,8 +36,30 @@ export async function createRepository(
   source: Repository | null,
   signal: AbortSignal,
 ): Promise<GitOptions> {
-  const gitDir = join(folder, '.git');
   const format = await objectFormat(options, source, signal);
+  const repo = await initRepository(folder, format, signal);
+  const gitDir = repo.gitDir ?? '';
+  await takeObjects(await storesOf(options, source), join(gitDir, 'objects'), signal);
+  await copyShallow(shallowFiles(options, source), repo);
+  if (options.from.bundle !== undefined) {
+    const maxBytes = options.maxBundleBytes ?? DEFAULT_MAX_BUNDLE;
+    await unpackBundle(options.from.bundle, { maxBytes, strict: false }, repo);
+  }
+  return believePromises(repo, join(gitDir, 'objects'));
+}
+
+/** What a partial clone never fetched is not missing, as long as its packs promise it. */
+export async function believePromises(repo: GitOptions, objectsDir: string): Promise<GitOptions> {
+  return (await isPartial({ objectsDir })) ? { ...repo, config: [...EXACT, ...PROMISED] } : repo;
+}
+
+/** An empty repository, and the options with which git works on exact bytes in it. */
+export async function initRepository(
+  folder: string,
+  format: ObjectFormat,
+  signal: AbortSignal,
+): Promise<GitOptions> {
+  const gitDir = join(folder, '.git');
   await git(['init', '--quiet', '--template=', `--object-format=${format}`, folder], {
     cwd: folder,
     signal,
@@ -47,12 +75,6 @@ export async function createRepository(
   };
   await git(['config', '--file', join(gitDir, 'config'), 'core.logAllRefUpdates', 'true'], repo);
   await writeInfo(gitDir, RAW);
-  await takeObjects(await storesOf(options, source), join(gitDir, 'objects'), signal);
-  await copyShallow(options, source, gitDir);
-  if (options.from.bundle !== undefined) {
-    const maxBytes = options.maxBundleBytes ?? DEFAULT_MAX_BUNDLE;
-    await unpackBundle(options.from.bundle, { maxBytes, strict: false }, repo);
-  }
   return repo;
 }
 
@@ -83,19 +105,18 @@ async function storesOf(options: RestoreOptions, source: Repository | null): Pro
   return stores;
 }
 
-/** Without it, git would look for the parents that a shallow clone never had. */
-async function copyShallow(
-  options: RestoreOptions,
-  source: Repository | null,
-  gitDir: string,
-): Promise<void> {
-  const places = [
+function shallowFiles({ from }: RestoreOptions, source: Repository | null): string[] {
+  return [
     ...(source ? [join(source.commonDir, 'shallow')] : []),
-    ...(options.from.privateDir === undefined ? [] : [join(options.from.privateDir, 'shallow')]),
+    ...(from.privateDir === undefined ? [] : [join(from.privateDir, 'shallow')]),
   ];
+}
+
+/** Without it, git would look for the parents that a shallow clone never had. */
+export async function copyShallow(places: readonly string[], options: GitOptions): Promise<void> {
   for (const place of places) {
-    const text = await readFile(place).catch(() => null);
-    if (text) await writeFile(join(gitDir, 'shallow'), text);
+    const text = await readPlain(place, MAX_SHALLOW);
+    if (text) await writeFile(join(options.gitDir ?? '', 'shallow'), text);
   }
 }
 

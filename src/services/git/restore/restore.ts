@@ -2,17 +2,11 @@ import { chmod, lstat, mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/p
 import { randomUUID } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { AppError } from '../../../errors.ts';
-import type { Checkpoint } from '../checkpoint.ts';
-import { readCheckpoint } from '../checkpoint.ts';
-import type { GitOptions } from '../git.ts';
 import { requireOid } from '../names.ts';
 import type { Repository } from '../repository.ts';
 import { insideRootsNew, locateRepository, realRoots } from '../repository.ts';
-import { verifyFiles, writeFiles } from './files.ts';
-import { finish } from './finish.ts';
-import { requireConnected } from '../unpack-bundle.ts';
 import { createRepository } from './repository.ts';
-import { restoreIndex } from './staged.ts';
+import { restoreSteps } from './steps.ts';
 import type { Restored, RestoreOptions, RestoreStage } from './types.ts';
 
 /**
@@ -57,30 +51,15 @@ async function restoreInto(
   const at = async (stage: RestoreStage) => options.onStage?.(stage, staging);
   await at('begun');
   const git = await createRepository(staging, options, source, signal);
-  const checkpoint = await findCheckpoint(options.commit, git);
-  await requireConnected(checkpoint, checkpoint.head === null ? [] : [checkpoint.head], git);
-  await at('objects');
-  await writeFiles(checkpoint, git);
-  await at('files');
-  await verifyFiles(checkpoint, git);
-  await at('verified');
-  const flags = await restoreIndex(checkpoint, git);
-  await at('index');
-  const warnings = await finish(checkpoint, source, git);
-  await at('finished');
+  const { commit } = options;
+  const { checkpoint, warnings } = await restoreSteps(commit, source, git, { files: true, at });
   return {
     head: checkpoint.head,
     branch: checkpoint.state.branch,
     tree: checkpoint.tree,
     operation: checkpoint.state.operation,
-    warnings: [...flags, ...warnings],
+    warnings,
   };
-}
-
-async function findCheckpoint(commit: string, git: GitOptions): Promise<Checkpoint> {
-  const checkpoint = await readCheckpoint(commit, git);
-  if (checkpoint) return checkpoint;
-  throw new AppError('not_found', 'The checkpoint is in none of the places it was looked for.');
 }
 
 const HOUR_MS = 3_600_000;
