@@ -51,6 +51,9 @@ export type Beat = {
   place: { host: string; worktree: string | null } | null;
 };
 
+/** A beat that says nothing. */
+export const SIGN_OF_LIFE: Beat = { turn: null, note: null, place: null };
+
 /** Renews the lease of a live session. Undefined: it has ended, or there is none. */
 export async function beatSession(db: Db, id: string, beat: Beat): Promise<Session | undefined> {
   const { place } = beat;
@@ -66,6 +69,16 @@ export async function beatSession(db: Db, id: string, beat: Beat): Promise<Sessi
     WHERE id = ${id} AND status IN ('starting', 'running')
     RETURNING *`.execute(db);
   return rows[0];
+}
+
+/** Notes what a live session said with its last beat. */
+export async function noteSaid(db: Db, id: string, note: string): Promise<void> {
+  await db
+    .updateTable('sessions')
+    .set({ note })
+    .where('id', '=', id)
+    .where('ended_at', 'is', null)
+    .execute();
 }
 
 export async function findSession(db: Db, id: string): Promise<Session | undefined> {

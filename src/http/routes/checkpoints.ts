@@ -14,6 +14,7 @@ import {
   readDiff,
 } from '../../services/checkpoints/read.ts';
 import { keepUpload, receiveUpload } from '../../services/checkpoints/upload.ts';
+import { noteSending } from '../../services/sessions/beat.ts';
 import { toCheckpointView } from '../../services/checkpoints/view.ts';
 import { getSession, isOfChain, noSuchSession } from '../../services/sessions/read.ts';
 import { countAhead, type Pressure } from '../../services/runs/pressure.ts';
@@ -180,6 +181,7 @@ export function checkpointRoutes(deps: Deps, pressure: Pressure) {
     if (!body) throw new AppError('malformed', 'The upload has no body.');
     const { dataDir, checkpoints } = deps.config;
     const { maxBundleBytes } = checkpoints;
+    await noteSending(db, session.id);
     return await receiveUpload({ body, contentType, dataDir, maxBundleBytes }, async (upload) => {
       const { reasoning, trigger, turn, ...meta } = parse(
         'meta',

@@ -3,10 +3,11 @@ import type { Db } from '../../db/connect.ts';
 import type { Dispatch } from '../../db/queries/run-claims.ts';
 import { findRunByKey } from '../../db/queries/runs.ts';
 import { insertSessionRuns } from '../../db/queries/session-runs.ts';
+import { beatSession, SIGN_OF_LIFE } from '../../db/queries/sessions.ts';
 import type { CheckpointInput, Session } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
 import { newId } from '../ids.ts';
-import { redactReasoning } from './redact.ts';
+import { redactOrWithhold, redactValuesOrWithhold } from './redact.ts';
 
 export type CheckpointRequest = {
   session: Session;
@@ -23,10 +24,11 @@ export type AcceptedCheckpoint = {
 };
 
 /**
- * Records a checkpoint that is to be made, as a queued run. Its reasoning is redacted before it is
- * stored anywhere. Also for a session that has ended: saved work is never thrown away.
+ * Records a checkpoint that is to be made, as a queued run. What is said with it is redacted before it
+ * is stored anywhere, and withheld where it cannot be searched. Also for a session that has ended: saved work is
+ * never thrown away. The lease of one that lives is renewed first: redaction may have to wait for its turn.
  *
- * @throws AppError `idempotency_mismatch`, or `unavailable` when the reasoning cannot be searched
+ * @throws AppError `idempotency_mismatch`
  */
 export async function acceptCheckpoint(
   db: Db,
@@ -35,12 +37,13 @@ export async function acceptCheckpoint(
   const { session, idempotencyKey: key } = request;
   const requestHash = createHash('sha256').update(request.fingerprint).digest();
   const id = newId();
+  await beatSession(db, session.id, SIGN_OF_LIFE);
   const [dispatch] = await insertSessionRuns(db, [
     {
       id,
       sessionId: session.id,
       kind: 'checkpoint',
-      input: await redacted(request.input),
+      input: await redacted(request.input, session.agent_name),
       idempotencyKey: key ?? null,
       requestHash: key === undefined ? null : requestHash,
     },
@@ -57,8 +60,20 @@ export async function acceptCheckpoint(
   );
 }
 
-async function redacted(input: CheckpointInput): Promise<CheckpointInput> {
-  if (!input.reasoning) return input;
-  const { reasoning } = await redactReasoning(input.reasoning);
-  return { ...input, reasoning };
+async function redacted(input: CheckpointInput, agent: string): Promise<CheckpointInput> {
+  const { reasoning, trigger, upload } = input;
+  const { notCaptured, warnings } = upload ?? {};
+  const said = await redactValuesOrWithhold({ trigger, notCaptured, warnings }, { agent });
+  return {
+    ...input,
+    trigger: said.trigger,
+    ...(reasoning && { reasoning: await redactOrWithhold(reasoning, { agent }) }),
+    ...(upload && {
+      upload: {
+        ...upload,
+        ...(said.notCaptured && { notCaptured: said.notCaptured }),
+        ...(said.warnings && { warnings: said.warnings }),
+      },
+    }),
+  };
 }

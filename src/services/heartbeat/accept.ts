@@ -3,10 +3,10 @@ import { createBatcher } from '../../batch.ts';
 import type { Db } from '../../db/connect.ts';
 import { findAgent } from '../../db/queries/agents.ts';
 import { type AcceptedRun, findRunByKey, insertRuns, runExists } from '../../db/queries/runs.ts';
-import { findSession } from '../../db/queries/sessions.ts';
+import { beatSession, findSession, SIGN_OF_LIFE } from '../../db/queries/sessions.ts';
 import type { HeartbeatInput } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
-import { redactSaid } from '../checkpoints/redact.ts';
+import { isPlain, redactSaid } from '../checkpoints/redact.ts';
 import { newId } from '../ids.ts';
 import { tooManyWait } from '../runs/pressure.ts';
 import { refusal } from '../sessions/refusal.ts';
@@ -41,7 +41,10 @@ export function createAcceptHeartbeat(db: Db, maxPerAgent = 1000): AcceptHeartbe
   });
   return async (request) => {
     if (request.input.sessionId !== undefined) {
-      await assertLiveSession(db, request.agentName, request.input.sessionId);
+      const { sessionId, note = '' } = request.input;
+      await assertLiveSession(db, request.agentName, sessionId);
+      // The pass renews the lease; but the search for secrets before it may have to wait for its turn.
+      if (!isPlain(note)) await beatSession(db, sessionId, SIGN_OF_LIFE);
     }
     const run = await toRun(request);
     const { written, ahead } = await insert(run);
@@ -64,7 +67,7 @@ async function assertLiveSession(db: Db, agentName: string, sessionId: string): 
 const MAX_BATCH = 64;
 
 async function toRun({ agentName, input, idempotencyKey }: HeartbeatRequest): Promise<AcceptedRun> {
-  const note = await redactSaid(input.note);
+  const note = await redactSaid(input.note, { agent: agentName });
   return {
     id: newId(),
     agentName,

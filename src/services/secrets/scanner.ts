@@ -2,6 +2,8 @@ import { extname } from 'node:path';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { AppError } from '../../errors.ts';
+import { createFairQueue } from '../../fair-queue.ts';
+import { withTimeout } from '../../with-timeout.ts';
 import type { Hit } from './find.ts';
 import type { ScanAnswer, ScanRequest } from './worker.ts';
 
@@ -23,7 +25,12 @@ export type FindOptions = {
   likely: boolean;
   /** Made when it is this search's turn, so that its time does not go by in the queue. */
   signal: () => AbortSignal;
+  /** For whom: owners take turns. */
+  owner?: string;
 };
+
+/** How long a thread may take to come up, on however busy a machine. */
+const START_MS = 30_000;
 
 /**
  * Searches in a worker thread, one request at a time. The thread is started by the first, ended when one
@@ -31,14 +38,15 @@ export type FindOptions = {
  */
 export function openScanner(): Scanner {
   let worker: Worker | undefined;
-  let turn: Promise<unknown> = Promise.resolve();
+  const queue = createFairQueue();
 
-  async function ask(request: ScanRequest, signal: AbortSignal): Promise<ScanAnswer> {
-    worker ??= startWorker();
-    worker.ref();
+  async function ask(request: ScanRequest, signal: () => AbortSignal): Promise<ScanAnswer> {
     try {
+      worker ??= await startWorker();
+      worker.ref();
+      const answered = once(worker, 'message', { signal: signal() });
       worker.postMessage(request, []);
-      const [answer] = (await once(worker, 'message', { signal })) as [ScanAnswer];
+      const [answer] = (await answered) as [ScanAnswer];
       worker.unref();
       return answer;
     } catch (cause) {
@@ -57,18 +65,20 @@ export function openScanner(): Scanner {
   }
 
   return {
-    find(texts, { likely, signal }) {
-      const answer = turn.then(() => ask({ texts, likely }, signal()));
-      turn = answer.catch(() => undefined);
-      return answer;
-    },
+    find: (texts, { likely, signal, owner = '' }) =>
+      queue.run(owner, () => ask({ texts, likely }, signal)),
     close,
   };
 }
 
-function startWorker(): Worker {
+/** Resolves when the thread has read its rules, so that no search pays for that with its time. */
+async function startWorker(): Promise<Worker> {
   const worker = new Worker(WORKER);
   // Whoever waits is told by `once`; without a listener it would end the process.
   worker.on('error', () => undefined);
+  await withTimeout(once(worker, 'message'), START_MS).catch(async (error: unknown) => {
+    await worker.terminate();
+    throw error;
+  });
   return worker;
 }

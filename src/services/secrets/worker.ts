@@ -15,3 +15,6 @@ parentPort?.on('message', ({ texts, likely }: ScanRequest) => {
   const answers = Promise.all(texts.map(likely ? findLikely : findKnown));
   void answers.then((answer: ScanAnswer) => parentPort?.postMessage(answer, []));
 });
+
+// Ready: see `startWorker`.
+parentPort?.postMessage([], []);

@@ -1,7 +1,7 @@
 import type { Db } from '../../db/connect.ts';
-import { beatSession } from '../../db/queries/sessions.ts';
+import { beatSession, noteSaid, SIGN_OF_LIFE } from '../../db/queries/sessions.ts';
 import type { Directive, Session, SessionStatus } from '../../db/schema.ts';
-import { redactSaid } from '../checkpoints/redact.ts';
+import { isPlain, redactSaid } from '../checkpoints/redact.ts';
 import { refusal } from './refusal.ts';
 
 export type BeatView = {
@@ -24,19 +24,20 @@ export type SaidWithBeat = {
 };
 
 /**
- * The light beat: renews the lease in one statement. What the server wants of the agent travels
- * back on it.
+ * The light beat: renews the lease in one statement, before its note is searched for secrets, which may have
+ * to wait for its turn. What the server wants of the agent travels back on it.
  *
  * @throws AppError `session_ended`, `session_superseded` or `not_found`
  */
 export async function beat(db: Db, id: string, said: SaidWithBeat): Promise<BeatView> {
-  const note = await redactSaid(said.note);
+  const note = said.note ?? '';
   const session = await beatSession(db, id, {
     turn: said.turn ?? null,
-    note: note ?? null,
+    note: said.note !== undefined && isPlain(note) ? note : null,
     place: said.host === undefined ? null : { host: said.host, worktree: said.worktree ?? null },
   });
   if (!session?.lease_expires_at) throw await refusal(db, id);
+  if (!isPlain(note)) await noteSaid(db, id, await redactSaid(note, { agent: session.agent_name }));
   const leaseEnd = session.lease_expires_at.getTime();
   return {
     status: session.status,
@@ -50,4 +51,9 @@ export async function beat(db: Db, id: string, said: SaidWithBeat): Promise<Beat
 
 export function directivesOf({ id, directive }: Session): Directive[] {
   return directive ? [{ ...directive, sessionId: id }] : [];
+}
+
+/** Renews the lease of a session that is about to send much. Of one that has ended, nothing. */
+export async function noteSending(db: Db, id: string): Promise<void> {
+  await beatSession(db, id, SIGN_OF_LIFE);
 }

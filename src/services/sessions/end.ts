@@ -2,7 +2,7 @@ import type { Db } from '../../db/connect.ts';
 import type { Dispatch } from '../../db/queries/run-claims.ts';
 import { schedulePrune } from '../../db/queries/session-prune.ts';
 import { insertSessionRuns } from '../../db/queries/session-runs.ts';
-import { endSession, findSession } from '../../db/queries/sessions.ts';
+import { beatSession, endSession, findSession, SIGN_OF_LIFE } from '../../db/queries/sessions.ts';
 import type { Session } from '../../db/schema.ts';
 import { type Actor, noteAct, SYSTEM } from '../audit/note.ts';
 import { redactSaid } from '../checkpoints/redact.ts';
@@ -24,7 +24,7 @@ export async function finishSession(
   id: string,
   request: { outcome: Outcome; summary?: string | undefined },
 ): Promise<Session> {
-  const summary = await redactSaid(request.summary);
+  const summary = await redactOf(db, id, request.summary);
   const ended = await db.transaction().execute(async (trx) => {
     const session = await endSession(trx, {
       id,
@@ -55,12 +55,12 @@ export async function interruptSession(
   reason: string,
   actor: Actor = SYSTEM,
 ): Promise<{ session: Session; runs: Dispatch[] }> {
-  const why = await redactSaid(reason);
+  const why = await redactOf(db, id, reason);
   const interrupted = await db.transaction().execute(async (trx) => {
     const session = await endSession(trx, {
       id,
       status: 'interrupted',
-      reason: why,
+      reason: why ?? '',
       summary: null,
       resume: true,
     });
@@ -78,6 +78,14 @@ export async function interruptSession(
   });
   if (interrupted) return interrupted;
   throw await refusal(db, id);
+}
+
+/** Renews the lease first: the search may have to wait for its turn, and the session must not time out then. */
+async function redactOf(db: Db, id: string, text: string | undefined) {
+  const session = (await beatSession(db, id, SIGN_OF_LIFE)) ?? (await findSession(db, id));
+  // Of one that has ended, nothing is written.
+  if (!session || session.ended_at !== null) return undefined;
+  return await redactSaid(text, { agent: session.agent_name });
 }
 
 /** A finish whose answer was lost is sent again: the same outcome is the same answer. */

@@ -5,7 +5,7 @@ import { claimIssueForSession } from '../../db/queries/session-claims.ts';
 import { presentIssueKey } from '../../db/queries/issue-keys.ts';
 import type { Session } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
-import { redactSaid } from '../checkpoints/redact.ts';
+import { redactText } from '../checkpoints/redact.ts';
 import { newId } from '../ids.ts';
 import { issueKey } from '../issues/issue-key.ts';
 import { issueSessionToken } from '../tokens/session-token.ts';
@@ -31,7 +31,8 @@ export type StartedSession = {
 /**
  * Starts a session: its lease, its token and, where it names an issue, its claim, all or nothing.
  *
- * @throws AppError `not_found` (no such agent), `conflict` (paused), `issue_claimed`
+ * @throws AppError `not_found` (no such agent), `conflict` (paused), `issue_claimed`, or `unavailable` when the
+ *   objective cannot be searched for secrets
  */
 export async function startSession(
   db: Db,
@@ -41,7 +42,7 @@ export async function startSession(
   const { agentName, issueUrl } = request;
   const agent = await findAgent(db, agentName);
   if (!agent) throw noAgent(agentName);
-  const objective = await redactSaid(request.objective);
+  const { text: objective } = await redactText(request.objective, { agent: agentName });
   return await db.transaction().execute(async (trx) => {
     const key = issueUrl === undefined ? null : await presentIssueKey(trx, issueKey(issueUrl));
     const session = await insertSession(trx, {

@@ -224,7 +224,7 @@ describe('a reasoning state', () => {
   it('is not given back when the search was stopped; the next one is searched again', async () => {
     const planted = { nextStep: `use ${GITHUB}` };
     const [stopped, next] = await Promise.allSettled([
-      redactReasoning(planted, AbortSignal.abort()),
+      redactReasoning(planted, { signal: AbortSignal.abort() }),
       redactReasoning({ done: ['first'], ...planted }),
     ]);
     expect(stopped).toMatchObject({
