@@ -3,9 +3,12 @@ import type { Deps } from '../../deps.ts';
 import { enqueueSessionRuns } from '../../jobs/submit.ts';
 import { beat } from '../../services/sessions/beat.ts';
 import { claimPending } from '../../services/sessions/claim.ts';
-import { continuationInput } from '../../services/sessions/continuation.ts';
+import {
+  continuationInput,
+  finishedPrompt,
+  withoutSecrets,
+} from '../../services/sessions/continuation.ts';
 import { continuationJson } from '../../services/sessions/continuation-json.ts';
-import { continuationPrompt } from '../../services/sessions/continuation-prompt.ts';
 import { finishSession, interruptSession } from '../../services/sessions/end.ts';
 import {
   getSession,
@@ -207,11 +210,12 @@ export function sessionRoutes(deps: Deps) {
     .openapi(continuation, async (c) => {
       const session = await getSession(db, c.req.valid('param').id);
       if (!mayReadSession(c.get('principal'), session)) throw noSuchSession(session.id);
-      const input = await continuationInput(db, session);
+      const input = await withoutSecrets(await continuationInput(db, session), session);
+      const prompt = await finishedPrompt(input, session);
       if (c.req.header('accept')?.includes('application/json')) {
-        return c.json(continuationJson(input), 200);
+        return c.json(continuationJson(input, prompt), 200);
       }
-      return c.text(continuationPrompt(input), 200, {
+      return c.text(prompt, 200, {
         'Content-Type': 'text/markdown; charset=utf-8',
       });
     });

@@ -1,5 +1,6 @@
 import type { Hit } from '../secrets/find.ts';
 import { isStandIn, namesSecret } from '../secrets/rules.ts';
+import { merge, replace } from '../secrets/replace.ts';
 import { openScanner } from '../secrets/scanner.ts';
 import { mapStrings, type Place, type StringChange } from './json.ts';
 import type { Reasoning } from './reasoning.ts';
@@ -212,35 +213,3 @@ function namedOnce(): (place: Place | undefined) => boolean {
 }
 
 const isIndex = (step: string | undefined) => step !== undefined && /^\d+$/.test(step);
-
-/** In order, none touching another; what overlaps is one, under the rule that found the longest. */
-function merge(hits: readonly Hit[]): Hit[] {
-  const merged: Hit[] = [];
-  let longest = 0;
-  for (const hit of hits.toSorted((a, b) => a.start - b.start || b.end - a.end)) {
-    const last = merged.at(-1);
-    const length = hit.end - hit.start;
-    if (length <= 0) continue;
-    if (!last || hit.start >= last.end) {
-      merged.push({ ...hit });
-      longest = length;
-    } else {
-      last.end = Math.max(last.end, hit.end);
-      if (length > longest) {
-        last.rule = hit.rule;
-        longest = length;
-      }
-    }
-  }
-  return merged;
-}
-
-function replace(text: string, hits: readonly Hit[]): string {
-  let clean = '';
-  let from = 0;
-  for (const { rule, start, end } of hits) {
-    clean += `${text.slice(from, Math.max(start, 0))}[redacted: ${rule}]`;
-    from = end;
-  }
-  return clean + text.slice(from);
-}

@@ -1,7 +1,6 @@
 import { lintSource } from '@secretlint/core';
 import { rules } from '@secretlint/secretlint-rule-preset-recommend';
-import type { Rule } from './rules.ts';
-import { EXACT_RULES, isStandIn, LIKELY_RULES } from './rules.ts';
+import { isStandIn, RULES } from './rules.ts';
 import { unescapeJson } from './unescape.ts';
 
 /** Where a secret is in a text, and which rule says so. */
@@ -14,9 +13,9 @@ const config = {
     .map((rule) => ({ id: rule.meta.id, rule })),
 };
 
-/** What has a vendor's shape, or is a token of this service. */
+/** What is a secret in a file, where a false alarm keeps work from being pushed. */
 export async function findKnown(text: string): Promise<Hit[]> {
-  return [...(await lint(text)), ...match(text, EXACT_RULES)];
+  return [...(await lint(text)), ...match(text, 'file')];
 }
 
 /** JSON in JSON in JSON: as deep as tool inputs quote one another. */
@@ -28,10 +27,7 @@ export async function findLikely(text: string): Promise<Hit[]> {
   let view = { text, origin: (at: number) => at };
   for (let level = 0; level <= MAX_LEVELS; level += 1) {
     const { origin } = view;
-    for (const { rule, start, end } of [
-      ...(await lint(view.text)),
-      ...match(view.text, LIKELY_RULES),
-    ]) {
+    for (const { rule, start, end } of [...(await lint(view.text)), ...match(view.text, 'said')]) {
       hits.push({ rule, start: origin(start), end: origin(end) });
     }
     if (!view.text.includes('\\')) break;
@@ -53,12 +49,15 @@ async function lint(text: string): Promise<Hit[]> {
   }));
 }
 
-function* match(text: string, rules: readonly Rule[]): Generator<Hit> {
-  for (const { id, pattern, accept } of rules) {
+function* match(text: string, where: 'file' | 'said'): Generator<Hit> {
+  for (const { id, pattern, accept, inFile, from } of RULES) {
+    if (where === 'file' && inFile === false) continue;
     for (const { indices } of text.matchAll(pattern)) {
-      const [start, end] = indices?.groups?.['secret'] ?? [0, 0];
+      const [found, end] = indices?.groups?.['secret'] ?? [0, 0];
+      const start = from?.(text, found) ?? found;
       const secret = text.slice(start, end);
       if (isStandIn(secret) || (accept && !accept(secret))) continue;
+      if (where === 'file' && inFile && !inFile(secret)) continue;
       yield { rule: id, start, end };
     }
   }

@@ -6,10 +6,13 @@ import { withoutPrompts } from './prompt-text.ts';
 /** The prompt, and whole and as data what it was made of. */
 export type ContinuationJson = { continuation: string } & ContinuationInput;
 
-/** The same as {@link continuationPrompt} for programs. Only the prompt has a limit in bytes. */
-export function continuationJson(input: ContinuationInput, maxBytes?: number): ContinuationJson {
+/** The prompt for programs, with what it was made of. Only the prompt has a limit in bytes. */
+export function continuationJson(
+  input: ContinuationInput,
+  continuation = continuationPrompt(input),
+): ContinuationJson {
   return {
-    continuation: continuationPrompt(input, maxBytes),
+    continuation,
     ...mapStrings(input, (text, _path, kind) => (kind === 'key' ? text : withoutPrompts(text))),
   };
 }

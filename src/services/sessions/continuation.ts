@@ -2,15 +2,51 @@ import type { Db } from '../../db/connect.ts';
 import { findCheckpoint, findReasoning, findWork } from '../../db/queries/checkpoints.ts';
 import { listAttempts } from '../../db/queries/sessions.ts';
 import type { Session } from '../../db/schema.ts';
+import { redactText, redactValues } from '../checkpoints/redact.ts';
 import { continuationPrompt } from './continuation-prompt.ts';
 import type { Attempt, ContinuationInput, Restored, SavedWork } from './continuation-prompt.ts';
 
-/** The prompt that a session goes on from: made from its chain, and from nothing else. */
+/**
+ * The prompt that a session goes on from: made from its chain, and from nothing else.
+ *
+ * @throws AppError `unavailable`: it could not be searched for secrets, so it may not leave
+ */
 export async function continuationOf(db: Db, session: Session): Promise<string> {
-  return continuationPrompt(await continuationInput(db, session));
+  const input = await continuationInput(db, session);
+  return await finishedPrompt(await withoutSecrets(input, session), session);
 }
 
-/** What the prompt of a session is made of. */
+/** What prompts are made of comes from agents, repositories and hosts. Reasoning is stored clean. */
+export async function withoutSecrets(
+  input: ContinuationInput,
+  { agent_name: agent }: Session,
+): Promise<ContinuationInput> {
+  const { checkpoint } = input;
+  const rest = { ...input, checkpoint: checkpoint && { ...checkpoint, reasoning: null } };
+  const clean = await redactValues(rest, { agent });
+  if (!checkpoint || !clean.checkpoint) return { ...clean, checkpoint: null };
+  const { reasoning } = checkpoint;
+  // Nobody can put a secret into what these are, and a commit is not to be taken for one.
+  const { sessionId, commit, head, branch } = checkpoint;
+  return {
+    ...clean,
+    checkpoint: { ...clean.checkpoint, sessionId, commit, head, branch, reasoning },
+  };
+}
+
+/**
+ * The prompt of an input without secrets, searched once more as it is: what counts is what leaves.
+ *
+ * @throws AppError `unavailable`
+ */
+export async function finishedPrompt(
+  clean: ContinuationInput,
+  { agent_name: agent }: Session,
+): Promise<string> {
+  return (await redactText(continuationPrompt(clean), { agent })).text;
+}
+
+/** What the prompt of a session is made of, as it is stored. */
 export async function continuationInput(db: Db, session: Session): Promise<ContinuationInput> {
   const chain = await listAttempts(db, session.root_id);
   return {

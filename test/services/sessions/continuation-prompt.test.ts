@@ -265,7 +265,7 @@ describe('the continuation prompt', () => {
       expect(prompt).not.toContain('natural key');
       expect(prompt.split(PROMPT_BEGIN)).toHaveLength(2);
       expect(prompt.split(PROMPT_END)).toHaveLength(2);
-      const { continuation, ...data } = continuationJson(nested(text), 64 * 1024);
+      const { continuation, ...data } = continuationJson(nested(text), prompt);
       expect(continuation).toBe(prompt);
       expect(JSON.stringify(data)).not.toContain('natural key');
     }
