@@ -1,6 +1,7 @@
 import type { Config } from '../../config.ts';
 import type { Db } from '../../db/connect.ts';
 import type { Log } from '../../log.ts';
+import type { Allowances } from '../git/secret-allowances.ts';
 import type { RepositoryPolicy } from '../git/repository.ts';
 import type { Credentials, UrlPolicy } from '../git/url.ts';
 import { makePlaces, type Places } from './places.ts';
@@ -20,6 +21,8 @@ export type CheckpointDeps = {
   credentials: readonly Credentials[];
   /** Where branches are pushed when the agent's policy does not say. */
   remote: string;
+  /** Which findings of secrets do not count. */
+  secrets: Allowances;
   maxBundleBytes: number;
   /** Days that checkpoints are kept whose work did not succeed, where the agent's policy does not say. */
   retentionDays: number;
@@ -48,6 +51,7 @@ export async function openCheckpointDeps(options: {
     },
     credentials: checkpoints.credentials,
     remote: checkpoints.remote,
+    secrets: checkpoints.secrets,
     maxBundleBytes: checkpoints.maxBundleBytes,
     retentionDays: checkpoints.retentionDays,
     turns: createTurns(),

@@ -3,11 +3,14 @@ import { notePushed } from '../../db/queries/checkpoints.ts';
 import type { CheckpointRow } from '../../db/queries/checkpoints.ts';
 import type { Session } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
-import { pushCheckpoint, remoteRef } from '../git/push.ts';
+import { isCheckpointRef } from '../git/names.ts';
+import { pushCheckpoint, remoteBranches } from '../git/push.ts';
+import { withoutAllowed } from '../git/secret-allowances.ts';
 import { scanForSecrets } from '../git/secrets.ts';
 import { isReachable } from '../git/tip.ts';
 import { remoteFor } from './access.ts';
 import type { CheckpointDeps } from './deps.ts';
+import { withFolder } from './scratch.ts';
 
 export type PushWork = {
   /** A git directory that holds the checkpoint. */
@@ -16,8 +19,6 @@ export type PushWork = {
   commit: string;
   /** Remotes that the worktree names. */
   remotes: readonly { name: string; url: string }[];
-  /** Commits that the remote is known to have. */
-  haves: readonly string[];
 };
 
 /** Undefined: nothing is to be pushed. A name that the worktree does not have is an error. */
@@ -47,12 +48,13 @@ export async function pushBranch(
   signal: AbortSignal,
 ): Promise<string[]> {
   const { gitDir: privateDir, commit, ref, url } = work;
-  const kept = await secretsIn(work, signal);
-  if (kept.length > 0) return kept;
   const remote = await remoteFor(deps, session, url);
   const base = { privateDir, remote, signal };
   // Also what a process pushed that died before it could note it.
-  const expected = await remoteRef(base, ref);
+  const branches = await remoteBranches(base);
+  const kept = await secretsIn(deps, work, branches, signal);
+  if (kept.length > 0) return kept;
+  const expected = branches.get(ref) ?? null;
   if (expected !== null && !(await isReachable(expected, commit, { gitDir: privateDir, signal }))) {
     throw new AppError(
       'conflict',
@@ -66,16 +68,26 @@ export async function pushBranch(
 
 const MAX_NAMED = 10;
 
+/** @param branches what the remote has, by its own word: only what is new to it is searched */
 async function secretsIn(
-  { gitDir: privateDir, commit, haves }: PushWork,
+  deps: CheckpointDeps,
+  { gitDir: privateDir, commit }: PushWork,
+  branches: ReadonlyMap<string, string>,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const { findings, complete } = await scanForSecrets({ privateDir, commit, haves, signal });
+  const common = { privateDir, commit, signal };
+  const haves = [...new Set(branches.values())];
+  const scan = await scanForSecrets({ ...common, haves });
+  const landed = [...branches].flatMap(([ref, oid]) => (isCheckpointRef(ref) ? [] : [oid]));
+  const findings = await withFolder(deps.places.scratch, (scratch) =>
+    withoutAllowed(scan.findings, { ...common, landed, allowances: deps.secrets, scratch }),
+  );
   const named = findings
     .slice(0, MAX_NAMED)
     .map(({ path, rule }) => `Not pushed: a secret (${rule}) in ${path}.`);
   const more = findings.length - named.length;
   if (more > 0) named.push(`Not pushed: ${more} more secrets.`);
-  if (!complete) named.push('Not pushed: there was too much text to search it all for secrets.');
+  if (!scan.complete)
+    named.push('Not pushed: there was too much text to search it all for secrets.');
   return named;
 }

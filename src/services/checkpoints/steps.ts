@@ -9,7 +9,6 @@ import {
 import { findAgentPolicy } from '../../db/queries/agents.ts';
 import { findSession } from '../../db/queries/sessions.ts';
 import { AppError } from '../../errors.ts';
-import { remoteHaves } from '../git/bundle.ts';
 import { newId } from '../ids.ts';
 import { plural } from '../plural.ts';
 import {
@@ -230,7 +229,7 @@ export const pushStep: CheckpointStep = {
     const remote = policy?.checkpointRemote ?? deps.remote;
     if (remote === 'none') return { skipped: true };
     return await kept(pass, async () => {
-      const work = await pushWork(pass, remote, signal);
+      const work = pushWork(pass);
       const url = targetOf(remote, work.remotes);
       if (url === undefined) return;
       const reasons = await pushBranch(deps, session, checkpoint, { ...work, url }, signal);
@@ -239,22 +238,14 @@ export const pushStep: CheckpointStep = {
   },
 };
 
-async function pushWork(
-  { deps, taken, uploaded, session, checkpoint }: CheckpointPass,
-  remote: string,
-  signal: AbortSignal,
-): Promise<PushWork> {
+function pushWork({ taken, uploaded, checkpoint }: CheckpointPass): PushWork {
   const commit = checkpoint?.commit ?? '';
   if (uploaded) {
-    const { gitDir, ref, prerequisites: haves, checkpoint: made } = uploaded;
-    return { gitDir, ref, commit, remotes: made.state.remotes, haves };
+    const { gitDir, ref, checkpoint: made } = uploaded;
+    return { gitDir, ref, commit, remotes: made.state.remotes };
   }
   if (!taken) throw new AppError('unavailable', 'The checkpoint was not captured here.');
-  const { remotes } = taken.capture.base;
-  const haves = remotes.some(({ name }) => name === remote)
-    ? await remoteHaves(session?.worktree ?? '', remote, deps.policy, signal)
-    : [];
-  return { gitDir: taken.privateDir, ref: taken.ref, commit, remotes, haves };
+  return { gitDir: taken.privateDir, ref: taken.ref, commit, remotes: taken.capture.base.remotes };
 }
 
 /** What goes wrong after the checkpoint was recorded is told by the checkpoint too. */

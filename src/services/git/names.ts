@@ -40,6 +40,9 @@ export function checkpointRef(agentName: string, sessionId: string): string {
 
 const CHECKPOINT_REF = /^refs\/heads\/checkpoint\/([^/]+)\/([^/]+)$/;
 
+/** Whether a ref is below where checkpoints are. */
+export const isCheckpointRef = (ref: string): boolean => ref.startsWith('refs/heads/checkpoint/');
+
 /** Refuses every ref that is not a checkpoint branch, so that no caller can move or delete another. */
 export function requireCheckpointRef(ref: string): string {
   const match = CHECKPOINT_REF.exec(ref);

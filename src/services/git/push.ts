@@ -1,7 +1,7 @@
 import { AppError } from '../../errors.ts';
 import type { GitOptions, GitResult } from './git.ts';
 import { git, gitFailed } from './git.ts';
-import { requireCheckpointRef, requireOid } from './names.ts';
+import { isOid, requireCheckpointRef, requireOid } from './names.ts';
 import type { Credentials, UrlPolicy } from './url.ts';
 import { accessTo, checkUrl } from './url.ts';
 
@@ -88,17 +88,31 @@ async function remoteGit({ privateDir, remote, timeoutMs, signal }: PushBase): P
 
 /** Where the remote's branch points; null when it has none. */
 export async function remoteRef(options: PushBase, ref: string): Promise<string | null> {
+  return (await listRemote(options, [ref])).get(ref) ?? null;
+}
+
+/** All branches that the remote says it has, by their full names: what it has acknowledged. */
+export async function remoteBranches(options: PushBase): Promise<Map<string, string>> {
+  return await listRemote(options, ['refs/heads/*']);
+}
+
+const MAX_LISTING = 64 * 1024 * 1024;
+
+async function listRemote(options: PushBase, patterns: string[]): Promise<Map<string, string>> {
   const repo = await remoteGit(options);
-  const result = await git(['ls-remote', '--refs', '--quiet', repo.url, ref], {
+  const result = await git(['ls-remote', '--refs', '--quiet', repo.url, ...patterns], {
     ...repo.options,
     okCodes: [1, 128],
+    maxStdout: MAX_LISTING,
   });
   if (result.code !== 0) throw unreachable(result);
-  const line = result.stdout
-    .toString('utf8')
-    .split('\n')
-    .find((row) => row.endsWith(`\t${ref}`));
-  return line?.split('\t')[0] ?? null;
+  const lines = result.stdout.toString('utf8').split('\n');
+  return new Map(
+    lines.flatMap((line) => {
+      const [oid = '', ref] = line.split('\t');
+      return ref !== undefined && isOid(oid) ? [[ref, oid] as const] : [];
+    }),
+  );
 }
 
 function refusal(result: GitResult): 'moved' {
