@@ -112,6 +112,8 @@ const environment = z.object({
   DEFIB_SECRETS_ALLOW: list(',').default([]),
   DEFIB_SECRETS_NEVER_ALLOW: list(',').default(['defib-token', 'privatekey']),
   DEFIB_MAX_BUNDLE_MB: integer(1, 4096, 256),
+  DEFIB_AGENT_STORAGE_MB: integer(1, 10_000_000, 20_480),
+  DEFIB_AGENT_CHECKPOINTS: integer(1, 10_000_000, 20_000),
   DEFIB_GIT_HOSTS: list(',').default(['github.com']),
   DEFIB_GIT_ALLOW_HTTP: flag,
   DEFIB_GIT_CREDENTIALS: json(
@@ -223,6 +225,10 @@ function build(env: z.infer<typeof environment>) {
       retentionDays: env.DEFIB_CHECKPOINT_RETENTION_DAYS,
       secrets: { allow: env.DEFIB_SECRETS_ALLOW, never: env.DEFIB_SECRETS_NEVER_ALLOW },
       maxBundleBytes: env.DEFIB_MAX_BUNDLE_MB * 1024 * 1024,
+      quota: {
+        bytes: env.DEFIB_AGENT_STORAGE_MB * 1024 * 1024,
+        checkpoints: env.DEFIB_AGENT_CHECKPOINTS,
+      },
       gitHosts: env.DEFIB_GIT_HOSTS,
       allowHttp: env.DEFIB_GIT_ALLOW_HTTP === 'true',
       credentials: gitCredentials(env),

@@ -5,6 +5,7 @@ import type { Allowances } from '../git/secret-allowances.ts';
 import type { RepositoryPolicy } from '../git/repository.ts';
 import type { Credentials, UrlPolicy } from '../git/url.ts';
 import { makePlaces, type Places } from './places.ts';
+import type { Quota } from './quota.ts';
 import { createTurns, type Turns } from './turns.ts';
 
 /** What work on checkpoints needs in a worker process. */
@@ -24,6 +25,7 @@ export type CheckpointDeps = {
   /** Which findings of secrets do not count. */
   secrets: Allowances;
   maxBundleBytes: number;
+  quota: Quota;
   /** Days that checkpoints are kept whose work did not succeed, where the agent's policy does not say. */
   retentionDays: number;
   turns: Turns;
@@ -53,6 +55,7 @@ export async function openCheckpointDeps(options: {
     remote: checkpoints.remote,
     secrets: checkpoints.secrets,
     maxBundleBytes: checkpoints.maxBundleBytes,
+    quota: checkpoints.quota,
     retentionDays: checkpoints.retentionDays,
     turns: createTurns(),
   };

@@ -16,6 +16,7 @@ import { newId } from '../ids.ts';
 import { remoteFor } from './access.ts';
 import { baseRemoteOf, type WorktreeCapture } from './capture.ts';
 import type { CheckpointDeps } from './deps.ts';
+import { assertRoom } from './quota.ts';
 import { withFolder } from './scratch.ts';
 
 /** Runs `use` with a folder that is gone afterwards. */
@@ -30,7 +31,7 @@ export async function withScratch<T>(
  * Stores a checkpoint beyond its machine: a bundle of everything that the worktree's remote lacks,
  * in the database. Without a remote that can be reached, the bundle holds all history.
  *
- * @throws AppError `too_large` when it passes the cap
+ * @throws AppError `too_large` when it passes the cap, or the agent has no room left
  */
 export async function storeBundle(
   deps: CheckpointDeps,
@@ -39,6 +40,7 @@ export async function storeBundle(
   checkpoint: CheckpointRow,
   signal: AbortSignal,
 ): Promise<void> {
+  await assertRoom(deps.db, session, deps.quota);
   const remote = await baseRemoteOf(deps, taken.capture);
   const haves = remote
     ? await remoteHaves(session.worktree ?? '', remote.name, deps.policy, signal)
