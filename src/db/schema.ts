@@ -172,6 +172,8 @@ export type BundleUpload = {
   /** What the capture could not take, as the caller found it. */
   notCaptured?: NotCaptured[];
   warnings?: string[];
+  /** The run that was given up before this one; it recorded what was said with the bundle. */
+  triedBy?: string;
 };
 
 export type NotCaptured = { path: string; reason: string };
@@ -323,7 +325,7 @@ export type CheckpointsTable = {
   not_captured: Json<NotCaptured[]>;
   warnings: Json<string[]>;
   bundle_id: string | null;
-  /** Came when a successor was at work already: kept beside it, not gone on from. */
+  /** Came when a successor was at work, or what is newer was recorded: kept beside it, not gone on from. */
   late: Generated<boolean>;
   created_at: GeneratedTimestamp;
   /** When its branch and bundle were removed; the reasoning stays. */

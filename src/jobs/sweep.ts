@@ -1,18 +1,23 @@
 import type { Db } from '../db/connect.ts';
-import {
-  type Dispatch,
-  failAbandoned,
-  nextDispatch,
-  requeueAbandoned,
-  takeOverdue,
-} from '../db/queries/run-claims.ts';
+import { requeueAbandoned } from '../db/queries/abandoned-runs.ts';
+import { type Dispatch, nextDispatch, takeOverdue } from '../db/queries/run-claims.ts';
+import type { Log } from '../log.ts';
+import { MAX_DEATHS } from '../services/runs/claims.ts';
+import { giveUpAbandoned } from '../services/runs/give-up.ts';
+import type { SessionSettings } from '../services/sessions/settings.ts';
 import { inTurns, type Queues } from './queues.ts';
 import type { Wakeups } from './wakeups.ts';
 
-export type SweepDeps = { db: Db; queues: Queues; wakeups: Wakeups };
+export type SweepDeps = {
+  db: Db;
+  log: Log;
+  queues: Queues;
+  wakeups: Wakeups;
+  sessionSettings: SessionSettings;
+};
 
 export type SweepLimits = {
-  /** A run whose worker died this many times is ended with an error. */
+  /** A run whose worker died this many times is given up. */
   maxDeaths: number;
   /** Seconds after which a queued run that nobody claimed is looked for in the queue. */
   overdueSeconds: number;
@@ -20,13 +25,13 @@ export type SweepLimits = {
   batch: number;
 };
 
-export const SWEEP_LIMITS: SweepLimits = { maxDeaths: 3, overdueSeconds: 10, batch: 500 };
+export const SWEEP_LIMITS: SweepLimits = { maxDeaths: MAX_DEATHS, overdueSeconds: 10, batch: 500 };
 
 export type Swept = { requeued: number; failed: number; redispatched: number };
 
 /**
- * Rebuilds the queue from Postgres: puts back what a dead worker left, ends what kills every worker
- * that takes it, and dispatches again what the queue has lost. Any number of processes may sweep at
+ * Rebuilds the queue from Postgres: puts back what a dead worker left, gives up what kills every
+ * worker that takes it, and dispatches again what the queue has lost. Any number of processes may sweep at
  * once; each row is taken by one of them.
  */
 export async function sweep(deps: SweepDeps, limits: SweepLimits): Promise<Swept> {
@@ -35,16 +40,17 @@ export async function sweep(deps: SweepDeps, limits: SweepLimits): Promise<Swept
     limit: limits.batch,
   });
   await enqueueAll(deps.queues, requeued);
-  const failed = await failAbandoned(deps.db, {
+  const { ids, runs } = await giveUpAbandoned({
+    db: deps.db,
+    log: deps.log,
     maxDeaths: limits.maxDeaths,
     limit: limits.batch,
-    error:
-      `This pass was begun ${limits.maxDeaths} times and never finished, so it was given up: each ` +
-      "time its worker died or was cut off. Look in the workers' logs for its run id; the next heartbeat makes a new pass.",
+    retentionDays: deps.sessionSettings.checkpointRetentionDays,
   });
-  failed.forEach((id) => deps.wakeups.publish(id, null));
+  ids.forEach((id) => deps.wakeups.publish(id, null));
+  await enqueueAll(deps.queues, runs);
   const redispatched = await redispatchLost(deps, limits);
-  return { requeued: requeued.length, failed: failed.length, redispatched };
+  return { requeued: requeued.length, failed: ids.length, redispatched };
 }
 
 /** A backlog is not a loss: only runs whose job is no longer in the queue get a new one. */

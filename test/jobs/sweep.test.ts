@@ -46,7 +46,12 @@ describe.each(backends)('the sweep on %s', (backend) => {
       claim_expires_at = claim_expires_at - interval '1 min'`.execute(deps.db);
 
   const claim = async (ids: string[]) => {
-    const claimed = await claimRuns(deps.db, { ids, holder: 'dead', leaseSeconds: 20 });
+    const claimed = await claimRuns(deps.db, {
+      ids,
+      holder: 'dead',
+      leaseSeconds: 20,
+      maxDeaths: 3,
+    });
     return claimed.map(({ epoch }) => epoch);
   };
 

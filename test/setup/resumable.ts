@@ -181,6 +181,14 @@ export async function startResumable(
   return flow;
 }
 
+/** Ends every session, so that none is taken for one of the next test. */
+export async function endAll(db: Db): Promise<void> {
+  await sql`UPDATE sessions SET status = 'failed', ended_at = now() WHERE ended_at IS NULL`.execute(
+    db,
+  );
+  await sql`UPDATE sessions SET resume_at = NULL WHERE resume_at IS NOT NULL`.execute(db);
+}
+
 /** Leaves a worktree dirty in every way that a checkpoint must keep apart. */
 export function makeDirty(worktree: string): void {
   put(worktree, 'a.txt', 'one\nstaged\n');

@@ -119,10 +119,6 @@ export async function deleteUnusedBundles(
       SELECT bundles.id FROM bundles
       WHERE bundles.created_at < now() - make_interval(secs => ${options.olderThanSeconds})
         AND NOT EXISTS (SELECT FROM checkpoints WHERE checkpoints.bundle_id = bundles.id)
-        AND NOT EXISTS (
-          SELECT FROM runs
-          WHERE runs.session_id = bundles.session_id AND runs.kind = 'checkpoint'
-            AND runs.finished_at IS NULL)
         AND NOT EXISTS (SELECT FROM runs
           WHERE runs.session_id = bundles.session_id AND runs.finished_at IS NULL)
       LIMIT ${options.limit} FOR UPDATE SKIP LOCKED)`.execute(db);

@@ -1,7 +1,7 @@
-import { sql } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import type { Db } from '../connect.ts';
 import { type Page, type PageRequest, toPage } from '../page.ts';
-import type { ChangeSummary, Checkpoint, NotCaptured, Reasoning } from '../schema.ts';
+import type { ChangeSummary, Checkpoint, Database, NotCaptured, Reasoning } from '../schema.ts';
 import { chainIsLive, retention } from './session-prune.ts';
 
 export type NewCheckpoint = {
@@ -16,6 +16,8 @@ export type NewCheckpoint = {
   warnings: string[];
   notCaptured: NotCaptured[];
   bundleId: string | null;
+  /** The run that it was accepted with: its id says when. */
+  acceptedBy: string;
   /** Days that it is kept where the work did not succeed and the agent's policy does not say. */
   retentionDays: number;
 };
@@ -65,21 +67,21 @@ export type CheckpointRow = Omit<Checkpoint, 'diff'>;
 /**
  * Records a checkpoint as the next one of its session; a run makes one at most. It becomes what the
  * session shows as its latest, and what its successor goes on from while that is still pending; with
- * a successor at work it is marked `late` and changes neither.
+ * a successor at work, or files that were accepted after it, it is marked `late` and changes neither.
  *
  * Undefined where the run had made its checkpoint before, or there is no such session.
  */
 export async function insertCheckpoint(
-  db: Db,
+  trx: Transaction<Database>,
   checkpoint: NewCheckpoint,
 ): Promise<CheckpointRow | undefined> {
   const { work } = checkpoint;
   // What was captured is on its machine alone until its bundle is stored.
   const durability = work && checkpoint.bundleId === null ? 'local' : 'stored';
-  return await db.transaction().execute(async (trx) => {
-    const session = await lockChainEnd(trx, checkpoint.sessionId);
-    if (!session) return undefined;
-    const { rows } = await sql<{ id: string }>`
+  const session = await lockChainEnd(trx, checkpoint.sessionId);
+  if (!session) return undefined;
+  const late = session.late || (await isOvertaken(trx, checkpoint));
+  const { rows } = await sql<{ id: string }>`
       INSERT INTO checkpoints
         (id, session_id, number, run_id, trigger, turn, reasoning, head, head_branch, commit, tree,
          operation, base_url, files_changed, changes, diff, not_captured, warnings, bundle_id,
@@ -91,29 +93,29 @@ export async function insertCheckpoint(
         ${work?.operation ?? null}, ${work?.baseUrl ?? null}, ${work?.filesChanged ?? null}::int,
         ${json(work?.changes ?? null)}::jsonb, ${work?.diff ?? null}::bytea,
         ${json(checkpoint.notCaptured)}::jsonb, ${json(checkpoint.warnings)}::jsonb,
-        ${checkpoint.bundleId}::uuid, ${durability}, ${session.late}
+        ${checkpoint.bundleId}::uuid, ${durability}, ${late}
       FROM checkpoints WHERE session_id = ${checkpoint.sessionId}
       ON CONFLICT (run_id) DO NOTHING
       RETURNING id`.execute(trx);
-    if (rows.length === 0) return undefined;
-    await sql`
+  if (rows.length === 0) return undefined;
+  await sql`
       UPDATE sessions SET
-        latest_checkpoint_id = CASE WHEN ${session.late} THEN latest_checkpoint_id
+        latest_checkpoint_id = CASE WHEN ${late} THEN latest_checkpoint_id
           ELSE ${checkpoint.id}::uuid END,
         turn = coalesce(greatest(turn, ${checkpoint.turn}::int), turn),
         local_commit = CASE WHEN ${work?.local ?? false} THEN ${work?.commit ?? null}
           ELSE local_commit END
       WHERE id = ${checkpoint.sessionId}`.execute(trx);
-    await scheduleLatePrune(trx, checkpoint);
-    // Its preparation begins anew, and so do its tries: this is no failure of theirs.
-    await sql`
+  await scheduleLatePrune(trx, checkpoint);
+  // Its preparation begins anew, and so do its tries: this is no failure of theirs.
+  await sql`
       UPDATE sessions SET
         latest_checkpoint_id = ${checkpoint.id}::uuid, ready_at = NULL, restored = NULL,
         spawn_tries = 1,
         spawn_at = CASE WHEN ready_at IS NULL THEN spawn_at ELSE now() END
-      WHERE resumed_from = ${checkpoint.sessionId} AND status = 'pending'`.execute(trx);
-    return await findCheckpoint(trx, checkpoint.id);
-  });
+      WHERE resumed_from = ${checkpoint.sessionId} AND status = 'pending'
+        AND NOT ${late}::boolean`.execute(trx);
+  return await findCheckpoint(trx, checkpoint.id);
 }
 
 /**
@@ -131,6 +133,24 @@ async function lockChainEnd(db: Db, sessionId: string): Promise<{ late: boolean 
   if (rows.length === 0) return undefined;
   const successor = before ?? (await lockSuccessor());
   return { late: successor !== undefined && successor.status !== 'pending' };
+}
+
+/**
+ * Whether one that was accepted later is recorded already: this one was given up, or done by another
+ * worker. What is captured when it is recorded is never old; an upload and what was said may be.
+ */
+async function isOvertaken(db: Db, checkpoint: NewCheckpoint): Promise<boolean> {
+  const isUpload = checkpoint.bundleId !== null;
+  if (!isUpload && checkpoint.work) return false;
+  const row = await db
+    .selectFrom('checkpoints')
+    .select('id')
+    .where('session_id', '=', checkpoint.sessionId)
+    .where('run_id', '>', checkpoint.acceptedBy)
+    .where(isUpload ? 'commit' : 'reasoning', 'is not', null)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** A checkpoint that comes when the work is done with has a time to go, too. */
@@ -166,10 +186,10 @@ export async function findCheckpointOfRun(
 export async function findLastCommit(
   db: Db,
   sessionId: string,
-): Promise<{ number: number; commit: string | null } | undefined> {
+): Promise<Pick<CheckpointRow, 'id' | 'run_id' | 'number' | 'commit' | 'durability'> | undefined> {
   return await db
     .selectFrom('checkpoints')
-    .select(['number', 'commit'])
+    .select(['id', 'run_id', 'number', 'commit', 'durability'])
     .where('session_id', '=', sessionId)
     .where('commit', 'is not', null)
     .orderBy('number', 'desc')
@@ -188,6 +208,7 @@ export async function findLastWork(db: Db, sessionId: string): Promise<CapturedW
     .select(['files_changed', 'changes', 'diff'])
     .where('session_id', '=', sessionId)
     .where('commit', 'is not', null)
+    .orderBy('late')
     .orderBy('number', 'desc')
     .limit(1)
     .executeTakeFirst();

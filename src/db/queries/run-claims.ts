@@ -10,11 +10,17 @@ import type { Directive, Run, RunKind, RunOutcome, RunStep } from '../schema.ts'
  * that was paused, cut off or declared dead can do no harm when it comes back.
  */
 
-export type ClaimOptions = { ids: string[]; holder: string; leaseSeconds: number };
+export type ClaimOptions = {
+  ids: string[];
+  holder: string;
+  leaseSeconds: number;
+  /** A run is not taken over from the worker whose death is this number: it is to be given up. */
+  maxDeaths: number;
+};
 
 /**
  * Claims those of the runs that are queued, or whose worker's lease has passed. What is not
- * returned, someone else has.
+ * returned, someone else has, or nobody shall have.
  */
 export async function claimRuns(db: Db, options: ClaimOptions): Promise<Run[]> {
   return await db
@@ -32,7 +38,11 @@ export async function claimRuns(db: Db, options: ClaimOptions): Promise<Run[]> {
     .where((eb) =>
       eb.or([
         eb('status', '=', 'queued'),
-        eb.and([eb('status', '=', 'running'), eb('claim_expires_at', '<', sql<Date>`now()`)]),
+        eb.and([
+          eb('status', '=', 'running'),
+          eb('claim_expires_at', '<', sql<Date>`now()`),
+          eb('deaths', '<', options.maxDeaths - 1),
+        ]),
       ]),
     )
     .returningAll()
@@ -152,44 +162,6 @@ export async function releaseClaim(
     .where('epoch', '=', claim.epoch)
     .returning(['id', 'kind', 'agent_name as agentName', 'dispatch', route.as('host')])
     .executeTakeFirst();
-}
-
-/** Puts runs back in the queue whose worker died, unless it is the death number `maxDeaths`. */
-export async function requeueAbandoned(
-  db: Db,
-  options: { maxDeaths: number; limit: number },
-): Promise<Dispatch[]> {
-  const { rows } = await sql<Dispatch>`
-    UPDATE runs SET
-      status = 'queued', claimed_by = NULL, claim_expires_at = NULL, deaths = deaths + 1,
-      dispatch = dispatch + 1, dispatched_at = now()
-    WHERE id IN (
-      SELECT id FROM runs
-      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now()
-        AND deaths + 1 < ${options.maxDeaths}
-      LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
-    )
-    RETURNING id, kind, agent_name AS "agentName", dispatch, ${route} AS host`.execute(db);
-  return rows;
-}
-
-/** Ends runs that killed `maxDeaths` workers, with an error that says so. Returns their ids. */
-export async function failAbandoned(
-  db: Db,
-  options: { maxDeaths: number; limit: number; error: string },
-): Promise<string[]> {
-  const { rows } = await sql<{ id: string }>`
-    UPDATE runs SET
-      status = 'error', finished_at = now(), claim_expires_at = NULL, deaths = deaths + 1,
-      summary = ${options.error}, errors = ${JSON.stringify([options.error])}::jsonb
-    WHERE id IN (
-      SELECT id FROM runs
-      WHERE finished_at IS NULL AND status = 'running' AND claim_expires_at < now()
-        AND deaths + 1 >= ${options.maxDeaths}
-      LIMIT ${options.limit} FOR UPDATE SKIP LOCKED
-    )
-    RETURNING id`.execute(db);
-  return rows.map((row) => row.id);
 }
 
 /**

@@ -30,14 +30,14 @@ export const retention = (fallbackDays: number) => sql`make_interval(days =>
 
 /**
  * Ended sessions whose checkpoints are due, and that no live or wanted attempt of their chain may
- * still go on from. Each comes back after as long as it is old, until its prune is noted.
+ * still go on from, nor a checkpoint that is still being made. Each comes back after as long as it is old, until its prune is noted.
  */
 export async function takeDuePrunes(db: Db, limit: number): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     UPDATE sessions SET prune_at = now() + greatest(interval '1 minute', now() - ended_at)
     WHERE id IN (
       SELECT due.id FROM sessions AS due
-      WHERE due.prune_at <= now() AND due.ended_at IS NOT NULL AND NOT ${chainIsLive('due')}
+      WHERE due.prune_at <= now() AND ${isPrunable('due')}
       ORDER BY due.prune_at
       LIMIT ${limit}
       FOR UPDATE SKIP LOCKED
@@ -52,11 +52,18 @@ export const chainIsLive = (table: string) => sql<boolean>`EXISTS (
   WHERE live.root_id = ${sql.ref(table)}.root_id
     AND (live.ended_at IS NULL OR live.resume_at IS NOT NULL))`;
 
+/** SQL: the session's work is done with, and nothing that was accepted for it is still to be saved. */
+const isPrunable = (table: string) => sql<boolean>`(
+  ${sql.ref(table)}.ended_at IS NOT NULL AND NOT ${chainIsLive(table)}
+  AND NOT EXISTS (
+    SELECT FROM runs
+    WHERE runs.session_id = ${sql.ref(table)}.id AND runs.kind = 'checkpoint'
+      AND runs.finished_at IS NULL))`;
+
 /** The session, if its checkpoints may be pruned now. */
 export async function findPrunable(db: Db, id: string): Promise<Session | undefined> {
   const { rows } = await sql<Session>`
-    SELECT * FROM sessions
-    WHERE id = ${id} AND ended_at IS NOT NULL AND NOT ${chainIsLive('sessions')}`.execute(db);
+    SELECT * FROM sessions WHERE id = ${id} AND ${isPrunable('sessions')}`.execute(db);
   return rows[0];
 }
 
@@ -78,17 +85,37 @@ export async function noteRemotePruned(db: Db, id: string, commit: string): Prom
     .execute();
 }
 
-/** Deletes the bundles of a session. Returns how many there were. */
+/**
+ * Deletes the bundles of a session's checkpoints, while they may be pruned. One without a checkpoint is
+ * being accepted, or housekeeping's. Returns how many there were.
+ */
 export async function deleteBundles(db: Db, sessionId: string): Promise<number> {
   const { numAffectedRows } = await sql`
-    DELETE FROM bundles WHERE session_id = ${sessionId}`.execute(db);
+    DELETE FROM bundles USING sessions
+    WHERE bundles.session_id = ${sessionId} AND sessions.id = bundles.session_id
+      AND ${isPrunable('sessions')}
+      AND EXISTS (SELECT FROM checkpoints WHERE checkpoints.bundle_id = bundles.id)`.execute(db);
   return Number(numAffectedRows ?? 0);
 }
 
-/** Nothing of the session's checkpoints is left but their records. */
+/**
+ * Nothing of the session's checkpoints is left but their records. One that came meanwhile is left for
+ * the next prune: its session is locked while it is recorded.
+ */
 export async function notePruned(db: Db, sessionId: string): Promise<void> {
-  await sql`
-    UPDATE checkpoints SET pruned_at = now()
-    WHERE session_id = ${sessionId} AND pruned_at IS NULL`.execute(db);
-  await sql`UPDATE sessions SET prune_at = NULL WHERE id = ${sessionId}`.execute(db);
+  await db.transaction().execute(async (trx) => {
+    const { rows } = await sql`
+      SELECT FROM sessions
+      WHERE id = ${sessionId} AND local_commit IS NULL AND remote_commit IS NULL
+      FOR UPDATE`.execute(trx);
+    if (rows.length === 0) return;
+    await sql`
+      UPDATE checkpoints SET pruned_at = now()
+      WHERE session_id = ${sessionId} AND pruned_at IS NULL AND bundle_id IS NULL`.execute(trx);
+    await sql`
+      UPDATE sessions SET prune_at = NULL
+      WHERE id = ${sessionId} AND NOT EXISTS (
+        SELECT FROM checkpoints
+        WHERE checkpoints.session_id = sessions.id AND pruned_at IS NULL)`.execute(trx);
+  });
 }

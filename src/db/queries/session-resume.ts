@@ -90,6 +90,28 @@ export async function noteSpawnFailure(
 }
 
 /**
+ * Notes that the run was given up which was to bring a session to life: it is tried again by another
+ * one soon, as after any failure. Left alone is what is ready, what another run works on, and a
+ * session that is starting: its agent may be there, and its start deadline decides.
+ */
+export async function noteResumeGivenUp(
+  db: Db,
+  failure: { id: string; runId: string; error: string },
+): Promise<boolean> {
+  const { rows } = await sql<{ id: string }>`
+    UPDATE sessions SET
+      spawn_error = ${failure.error},
+      spawn_at = now() + make_interval(secs => 2 ^ least(spawn_tries, 6))
+    WHERE id = ${failure.id} AND status = 'pending' AND ready_at IS NULL
+      AND NOT EXISTS (
+        SELECT FROM runs
+        WHERE runs.session_id = sessions.id AND runs.kind = 'resume' AND runs.finished_at IS NULL
+          AND runs.id <> ${failure.runId})
+    RETURNING id`.execute(db);
+  return rows.length > 0;
+}
+
+/**
  * Ends a session that cannot come to life; a person must look, and its summary says why. Its
  * checkpoints stay for their retention.
  */

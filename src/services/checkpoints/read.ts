@@ -45,9 +45,10 @@ export async function listCheckpointViews(
  */
 export async function checkpointOfRun(db: Db, session: Session, run: Run): Promise<CheckpointView> {
   const checkpoint = await findCheckpointOfRun(db, run.id);
-  if (!checkpoint) {
+  if (!checkpoint || run.status === 'error') {
     const [error = 'The checkpoint was not saved.'] = run.errors;
-    throw new AppError(run.error_code ?? 'unavailable', error);
+    const kept = checkpoint ? ` What was said is kept as checkpoint ${checkpoint.number}.` : '';
+    throw new AppError(run.error_code ?? 'unavailable', error + kept);
   }
   const now = await findSession(db, session.id);
   if (now && now.ended_at === null) return toCheckpointView(checkpoint, session);

@@ -20,8 +20,10 @@ import {
   type WorktreeCapture,
 } from './capture.ts';
 import { describeWork } from './describe.ts';
+import { wasSent } from './keep.ts';
 import { type CheckpointPass, type CheckpointStep, loadedSession } from './pass.ts';
 import { pushBranch, type PushWork, targetOf } from './push.ts';
+import { redactSaid, redactValuesOrWithhold } from './redact.ts';
 import { storeBundle } from './store.ts';
 import { type Uploaded, verifyUploaded } from './uploaded.ts';
 
@@ -74,11 +76,15 @@ export const captureStep: CheckpointStep = {
       throw error;
     }
     const { notCaptured, warnings } = pass.taken.capture;
-    const left =
-      notCaptured.length > 0 ? [`${plural(notCaptured.length, 'path')} not captured`] : [];
-    return { warnings: [...warnings, ...left] };
+    const left = notCaptured.filter(({ reason }) => !isIgnored(reason)).length;
+    return {
+      warnings: [...warnings, ...(left > 0 ? [`${plural(left, 'path')} not captured`] : [])],
+    };
   },
 };
+
+/** Left out because the user said so, or as what stays with a clone: the checkpoint names it, and nobody need be warned. */
+const isIgnored = (reason: string): boolean => /^(?:ignored|not_carried)(?::|$)/.test(reason);
 
 function elsewhere({ deps, session }: CheckpointPass): AppError {
   return new AppError(
@@ -131,6 +137,8 @@ const recordCheckpoint: CheckpointStep = {
   run: async (pass, signal) => {
     const { failure, run } = pass;
     if (!pass.checkpoint && !pass.taken && !pass.uploaded && !run.input.reasoning) {
+      // The service saves what it can of its own accord, and its warnings say why it could not.
+      if (!wasSent(run)) return { summary: 'nothing to save' };
       throw (
         failure ?? new AppError('invalid', 'There is neither reasoning nor a worktree to save.')
       );
@@ -145,25 +153,43 @@ const recordCheckpoint: CheckpointStep = {
 /** Writes the checkpoint's row. Twice is harmless: a run makes one. */
 export async function record(pass: CheckpointPass, signal: AbortSignal): Promise<void> {
   if (pass.checkpoint) return;
-  const { deps, run, failure } = pass;
+  const { deps, run } = pass;
   const session = loadedSession(pass);
   const { input } = run;
+  const { agent_name: agent } = session;
   const seen = input.upload ?? pass.taken?.capture;
-  pass.checkpoint =
-    (await insertCheckpoint(deps.db, {
-      id: newId(),
-      sessionId: session.id,
-      runId: run.id,
-      trigger: input.trigger ?? session.status,
-      turn: input.turn ?? null,
-      reasoning: input.reasoning ?? null,
-      work: await workOf(pass, signal),
+  // Names of files, folders and hosts are anybody's.
+  const told = await redactValuesOrWithhold(
+    {
       notCaptured: seen?.notCaptured ?? [],
-      warnings: [...(seen?.warnings ?? []), ...(failure ? [failure.message] : [])],
-      bundleId: input.upload?.bundleId ?? null,
-      retentionDays: deps.retentionDays,
-    })) ?? (await findCheckpointOfRun(deps.db, run.id));
+      warnings: [...(seen?.warnings ?? []), ...missing(pass)],
+    },
+    { agent },
+  );
+  const checkpoint = {
+    id: newId(),
+    sessionId: session.id,
+    runId: run.id,
+    trigger: input.trigger ?? session.status,
+    turn: input.turn ?? null,
+    reasoning: input.reasoning ?? null,
+    work: await workOf(pass, signal),
+    ...told,
+    bundleId: input.upload?.bundleId ?? null,
+    acceptedBy: input.upload?.triedBy ?? run.id,
+    retentionDays: deps.retentionDays,
+  };
+  const made = await deps.db.transaction().execute((trx) => insertCheckpoint(trx, checkpoint));
+  pass.checkpoint = made ?? (await findCheckpointOfRun(deps.db, run.id));
   if (!pass.checkpoint) throw new AppError('not_found', 'The session is no longer there.');
+}
+
+/** Why the checkpoint is less than it should be. */
+function missing({ failure, run, session, taken }: CheckpointPass): string[] {
+  if (failure) return [failure.message];
+  const { upload, capture } = run.input;
+  if (taken || upload || capture === false || !session?.worktree) return [];
+  return [`The files were not captured: see the warnings of run ${run.id}.`];
 }
 
 async function workOf(pass: CheckpointPass, signal: AbortSignal): Promise<CapturedWork | null> {
@@ -193,7 +219,8 @@ export const storeStep: CheckpointStep = {
       await attachBundle(deps.db, {
         checkpointId: checkpoint.id,
         bundleId: checkpoint.bundle_id,
-        holdsEarlier: holdsEarlier(uploaded),
+        // One that was overtaken has a higher number than what is newer.
+        holdsEarlier: !checkpoint.late && holdsEarlier(uploaded),
       });
       return {};
     }
@@ -255,7 +282,9 @@ async function kept(pass: CheckpointPass, work: () => Promise<void>) {
     return {};
   } catch (error) {
     if (error instanceof AppError && pass.checkpoint) {
-      await addCheckpointWarnings(pass.deps.db, pass.checkpoint.id, [error.message]);
+      await addCheckpointWarnings(pass.deps.db, pass.checkpoint.id, [
+        await redactSaid(error.message, { agent: pass.session?.agent_name }),
+      ]);
     }
     throw error;
   }

@@ -5,6 +5,14 @@ import { displayPath } from './names.ts';
 /** Something that is in the worktree and not in the checkpoint, and why. */
 export type NotCaptured = { path: string; reason: string };
 
+/**
+ * Whether an entry only notes what is left out on purpose. An ignored path is nothing that went wrong; all other
+ * reasons are a loss that somebody should hear of.
+ */
+export function isOnlyNote({ reason }: Pick<NotCaptured, 'reason'>): boolean {
+  return /^ignored(?::|$)/.test(reason);
+}
+
 export type SizeCaps = {
   /** Bytes of one file. */
   maxFileBytes: number;

@@ -1,5 +1,5 @@
 import { findAgentPolicy } from '../../db/queries/agents.ts';
-import { findLastCommit } from '../../db/queries/checkpoints.ts';
+import { findCheckpoint, findLastCommit } from '../../db/queries/checkpoints.ts';
 import { deferSpawn, markReady, startSpawn } from '../../db/queries/session-resume.ts';
 import { findSession } from '../../db/queries/sessions.ts';
 import type { AgentPolicy, Session } from '../../db/schema.ts';
@@ -52,7 +52,13 @@ const recordChanges: CheckpointStep = {
     const { commit } = taken.capture;
     const last = await findLastCommit(saving.deps.db, session.id);
     const noted = !saving.moved || session.local_commit === commit;
-    if (last?.commit === commit && noted) return { skipped: true };
+    if (last?.commit === commit && noted) {
+      // Whoever recorded it may have died before it was stored or pushed, and so may we.
+      if (last.durability === 'local' || last.run_id === saving.run.id) {
+        saving.checkpoint = await findCheckpoint(saving.deps.db, last.id);
+      }
+      return { skipped: true };
+    }
     await record(saving, signal);
     const { number, files_changed: files } = saving.checkpoint ?? {};
     return { summary: `saved checkpoint ${number} with ${plural(files ?? 0, 'changed file')}` };

@@ -27,6 +27,9 @@ export type Claims = {
 
 const MAX_BATCH = 64;
 
+/** A run whose worker died this many times is given up. */
+export const MAX_DEATHS = 3;
+
 /** Holds this process's claims on runs and keeps their leases alive in one statement for all. */
 export function createClaims(options: {
   db: Db;
@@ -41,7 +44,7 @@ export function createClaims(options: {
   const claimRow = createBatcher({
     max: MAX_BATCH,
     send: async (ids: string[]) => {
-      const runs = await claimRuns(db, { ids, holder, leaseSeconds });
+      const runs = await claimRuns(db, { ids, holder, leaseSeconds, maxDeaths: MAX_DEATHS });
       const byId = new Map(runs.map((run) => [run.id, run]));
       return ids.map((id) => byId.get(id));
     },

@@ -39,6 +39,7 @@ async function pass(): Promise<void> {
     ids: [id],
     holder: 'test',
     leaseSeconds: 20,
+    maxDeaths: 3,
   });
   expect(await findAgentsAtWork(db, [agentId])).toHaveLength(1);
   const result = {

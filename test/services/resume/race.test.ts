@@ -33,10 +33,12 @@ describe('a checkpoint that another worker records during the restore', { timeou
       );
       return rows.length > 0;
     });
-    const late = await insertCheckpoint(flow.db(), {
+    const runId = newId();
+    const checkpoint = {
       id: newId(),
       sessionId: session.id,
-      runId: newId(),
+      runId,
+      acceptedBy: runId,
       trigger: 'turn',
       turn: null,
       reasoning: { nextStep: 'what came last' },
@@ -45,7 +47,11 @@ describe('a checkpoint that another worker records during the restore', { timeou
       notCaptured: [],
       bundleId: null,
       retentionDays: 14,
-    });
+    };
+    const late = await flow
+      .db()
+      .transaction()
+      .execute((trx) => insertCheckpoint(trx, checkpoint));
     expect(late).toMatchObject({ number: 2, late: false });
     await lock.end();
 

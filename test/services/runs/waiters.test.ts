@@ -67,7 +67,12 @@ it('answers with the row that the finishing statement returned, which is the one
   open(NEVER);
   const [id] = await accept(1);
   const waiting = waiters.wait(id!, LONG);
-  const [claimed] = await claimRuns(db, { ids: [id!], holder: 'test', leaseSeconds: 20 });
+  const [claimed] = await claimRuns(db, {
+    ids: [id!],
+    holder: 'test',
+    leaseSeconds: 20,
+    maxDeaths: 3,
+  });
   const [run] = await finishRuns(db, [
     {
       id: id!,
