@@ -1,6 +1,7 @@
 import { homedir, hostname } from 'node:os';
 import { delimiter, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
+import { withFiles } from './environment.ts';
 
 /**
  * Reads the environment once. Every mistake is listed in one error; a bad value is never
@@ -259,10 +260,11 @@ function build(env: z.infer<typeof environment>) {
  */
 export function loadConfig(env: NodeJS.ProcessEnv): Config {
   // An empty variable means "not set": that is how compose files and CI leave one out.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const files = withFiles(env);
+  const given = Object.fromEntries(Object.entries(files.env).filter(([, value]) => value !== ''));
   const parsed = environment.safeParse(given);
   const wrong = parsed.error?.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
-  const problems = [...(wrong ?? []), ...crossProblems(given)];
+  const problems = [...files.problems, ...(wrong ?? []), ...crossProblems(given)];
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(build(parsed.data));
 }

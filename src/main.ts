@@ -1,8 +1,8 @@
-import { type Config, loadConfig } from './config.ts';
+import type { Config } from './config.ts';
 import { startEmbeddedPostgres } from './db/embedded.ts';
 import { migrate } from './db/migrate.ts';
-import { createLog } from './log.ts';
-import { fail, runProcess, type Running } from './process.ts';
+import type { Log } from './log.ts';
+import { fail, openEntry, runProcess, type Running } from './process.ts';
 import { ensureFirstAgent } from './services/agents/first.ts';
 import { ensureOperatorAccess } from './services/tokens/bootstrap.ts';
 import { start } from './start.ts';
@@ -10,14 +10,13 @@ import { welcome } from './welcome.ts';
 
 /** `npm start`: API and workers in one process, on an embedded PostgreSQL unless one is given. */
 try {
-  const config = loadConfig(process.env);
-  const log = createLog({ level: config.logLevel, service: 'defib' });
+  const { config, log } = openEntry('defib');
   await runProcess({ log, drainMs: config.drainMs, start: () => startAll(config, log) });
 } catch (error) {
   fail(error);
 }
 
-async function startAll(config: Config, log: ReturnType<typeof createLog>): Promise<Running> {
+async function startAll(config: Config, log: Log): Promise<Running> {
   const embedded =
     config.databaseUrl === undefined
       ? await startEmbeddedPostgres({

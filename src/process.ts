@@ -1,10 +1,26 @@
-import type { Log } from './log.ts';
+import { type Config, loadConfig } from './config.ts';
+import { takeEnvironment } from './environment.ts';
+import { createLog, type Log } from './log.ts';
 
 /** Something that was started, and how to end it. */
 export type Running = { stop(): Promise<void> };
 
 /** How long after everything should have ended the process ends all the same. */
 const LAST_RESORT_MS = 10_000;
+
+/** What each process begins with: its settings and its log, and no secret left in its environment. */
+export function openEntry(service: string): { config: Config; log: Log } {
+  const { env, exposed } = takeEnvironment();
+  const config = loadConfig(env);
+  const log = createLog({ level: config.logLevel, service });
+  for (const what of exposed) {
+    log.warn(
+      { what },
+      'whoever runs as this user can read these settings in /proc; give them as …_FILE (docs/security.md)',
+    );
+  }
+  return { config, log };
+}
 
 /**
  * Runs a process: starts it, and on SIGINT or SIGTERM stops it within `drainMs` and a little. What

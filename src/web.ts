@@ -1,13 +1,10 @@
-import { loadConfig } from './config.ts';
 import { requireDatabaseUrl } from './database-url.ts';
-import { createLog } from './log.ts';
-import { fail, runProcess } from './process.ts';
+import { fail, openEntry, runProcess } from './process.ts';
 import { start } from './start.ts';
 
 /** The API alone. Any number of them; `npm run release` has migrated the database before. */
 try {
-  const config = loadConfig(process.env);
-  const log = createLog({ level: config.logLevel, service: 'defib-web' });
+  const { config, log } = openEntry('defib-web');
   const databaseUrl = requireDatabaseUrl(config, 'web');
   await runProcess({
     log,

@@ -1,13 +1,10 @@
-import { loadConfig } from './config.ts';
 import { requireDatabaseUrl } from './database-url.ts';
-import { createLog } from './log.ts';
-import { fail, runProcess } from './process.ts';
+import { fail, openEntry, runProcess } from './process.ts';
 import { start } from './start.ts';
 
 /** Workers alone. Any number of them. */
 try {
-  const config = loadConfig(process.env);
-  const log = createLog({ level: config.logLevel, service: 'defib-worker' });
+  const { config, log } = openEntry('defib-worker');
   const databaseUrl = requireDatabaseUrl(config, 'worker');
   await runProcess({
     log,

@@ -1,5 +1,5 @@
 /** What the service is configured with, and an agent must not see. */
-const OWN = /^(?:DEFIB_|GITHUB_APP_|DATABASE_URL$|REDIS_URL$|GITHUB_TOKEN$|PG[A-Z]+$)/;
+const OWN = /^(?:DEFIB_|GITHUB_APP_|(?:DATABASE_URL|REDIS_URL|GITHUB_TOKEN)(?:_FILE)?$|PG[A-Z]+$)/;
 
 /** The environment of an agent: the worker's, without its secrets, and with the agent's session. */
 export function agentEnvironment(
