@@ -3,6 +3,7 @@ import type { Deps } from '../../deps.ts';
 import type { Agent } from '../../db/schema.ts';
 import { putAgent } from '../../services/agents/put.ts';
 import { getAgent, listAgentViews, viewAgents } from '../../services/agents/read.ts';
+import { placeholderProblem } from '../../services/spawners/placeholders.ts';
 import { actorOf, requireOperator } from '../auth.ts';
 import {
   agentNameParam,
@@ -29,6 +30,10 @@ const spawnerSchema = z.discriminatedUnion('type', [
       .min(1, 'must name a program')
       .max(200)
       .refine(([program]) => program !== '', 'must name a program')
+      .superRefine((command, context) => {
+        const message = placeholderProblem(command);
+        if (message !== undefined) context.addIssue({ code: 'custom', message });
+      })
       .openapi({ example: ['claude', '-p', '{prompt}'] }),
   }),
   z.strictObject({

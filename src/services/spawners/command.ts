@@ -6,17 +6,22 @@ import { noteSpawnFailure } from '../../db/queries/session-resume.ts';
 import { AppError } from '../../errors.ts';
 import type { SpawnerDeps } from './create.ts';
 import { agentEnvironment } from './environment.ts';
+import { fill, placeholderProblem } from './placeholders.ts';
 import type { SpawnRequest, Spawners } from './spawner.ts';
 import { supervised } from './supervisor.ts';
 
 /**
  * Starts a program on this host under `defib run`, in a process group of its own: it outlives the worker.
  * Its output goes to a file; it finds its session in `DEFIB_SESSION_ID`, `DEFIB_SESSION_TOKEN`, `DEFIB_URL`
- * and `DEFIB_PROMPT_FILE`. `{promptFile} {prompt} {worktree} {sessionId}` in its arguments are replaced.
+ * and `DEFIB_PROMPT_FILE`. An argument that is
+ * `{promptFile}`, `{prompt}`, `{worktree}` or `{sessionId}` is replaced.
  */
 export function createCommandSpawner(deps: SpawnerDeps): Spawners['command'] {
   return async (request, policy) => {
     const { session, continuation } = request;
+    // Commands of policies that are older than the check are here for the first time.
+    const problem = placeholderProblem(policy.command);
+    if (problem !== undefined) throw new AppError('invalid', `policy.spawner.command ${problem}`);
     const folder = join(deps.places.agents, session.id);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const promptFile = join(folder, 'prompt.md');
@@ -52,16 +57,6 @@ export function createCommandSpawner(deps: SpawnerDeps): Spawners['command'] {
       await output.close();
     }
   };
-}
-
-type Values = Record<'promptFile' | 'prompt' | 'worktree' | 'sessionId', string>;
-
-/** In one pass, so that braces in the prompt itself stay as they are. */
-function fill(part: string, values: Values): string {
-  return part.replaceAll(
-    /\{(promptFile|prompt|worktree|sessionId)\}/g,
-    (_, name: keyof Values) => values[name],
-  );
 }
 
 async function started(child: ChildProcess): Promise<void> {
