@@ -121,6 +121,10 @@ const environment = z.object({
     credentials,
     '[{"host": "github.com", "username": "…", "password": "…"}]',
   ).default([]),
+  DEFIB_SPAWN_USER: z
+    .string()
+    .regex(/^[a-z_][a-z0-9_.-]*$/i, 'must be the name of an account')
+    .optional(),
   DEFIB_SPAWN_LIMIT: integer(1, 1000, 8),
   DEFIB_WEBHOOK_SECRET: z
     .string()
@@ -236,6 +240,7 @@ function build(env: z.infer<typeof environment>) {
     },
     spawn: {
       limit: env.DEFIB_SPAWN_LIMIT,
+      user: env.DEFIB_SPAWN_USER,
       webhookSecret: env.DEFIB_WEBHOOK_SECRET,
       webhookAllowPrivate: env.DEFIB_WEBHOOK_ALLOW_PRIVATE === 'true',
     },

@@ -4,6 +4,7 @@ import type { Log } from '../../log.ts';
 import type { Allowances } from '../git/secret-allowances.ts';
 import type { RepositoryPolicy } from '../git/repository.ts';
 import type { Credentials, UrlPolicy } from '../git/url.ts';
+import { findSpawnUser, type SpawnUser } from '../spawners/user.ts';
 import { makePlaces, type Places } from './places.ts';
 import type { Quota } from './quota.ts';
 import { createTurns, type Turns } from './turns.ts';
@@ -15,6 +16,8 @@ export type CheckpointDeps = {
   /** Names this machine. */
   host: string;
   places: Places;
+  /** Whose the worktrees are that are made for agents started here. Undefined: this process's. */
+  spawnUser: SpawnUser | undefined;
   /** Which worktrees may be captured, and where new ones may be made. */
   policy: RepositoryPolicy;
   /** Which remotes may be reached. */
@@ -38,14 +41,17 @@ export async function openCheckpointDeps(options: {
 }): Promise<CheckpointDeps> {
   const { config, db, log } = options;
   const { checkpoints } = config;
-  const places = await makePlaces(config.dataDir);
+  const spawnUser =
+    config.spawn.user === undefined ? undefined : await findSpawnUser(config.spawn.user);
+  const places = await makePlaces(config.dataDir, spawnUser !== undefined);
   const roots = [...checkpoints.roots, places.worktrees];
   return {
     db,
     log,
     host: config.hostname,
     places,
-    policy: { roots },
+    spawnUser,
+    policy: { roots, ...(spawnUser && { owners: [process.geteuid?.() ?? 0, spawnUser.uid] }) },
     urls: {
       roots,
       protocols: ['https', 'ssh', 'file', ...(checkpoints.allowHttp ? (['http'] as const) : [])],

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Where a worker keeps what it needs for checkpoints, all below its data folder. */
@@ -15,8 +15,12 @@ export type Places = {
   agents: string;
 };
 
-/** Makes the folders; only this user may look into them. */
-export async function makePlaces(dataDir: string): Promise<Places> {
+/**
+ * Makes the folders; only this user may look into them.
+ *
+ * @param shared another user passes through to their own below `worktrees` and `agents`, and sees no names
+ */
+export async function makePlaces(dataDir: string, shared = false): Promise<Places> {
   const places: Places = {
     git: join(dataDir, 'git'),
     mirrors: join(dataDir, 'mirrors'),
@@ -26,6 +30,9 @@ export async function makePlaces(dataDir: string): Promise<Places> {
   };
   for (const folder of Object.values(places)) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
+  }
+  if (shared) {
+    for (const folder of [dataDir, places.worktrees, places.agents]) await chmod(folder, 0o711);
   }
   return places;
 }

@@ -20,6 +20,6 @@ export async function openResumeDeps(options: {
   url: () => string;
 }): Promise<ResumeDeps> {
   const checkpoints = await openCheckpointDeps(options);
-  const spawners = createSpawners({ ...options, places: checkpoints.places });
+  const spawners = createSpawners({ ...options, ...checkpoints });
   return { ...checkpoints, spawners, spawnLimit: options.config.spawn.limit };
 }

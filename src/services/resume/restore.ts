@@ -12,6 +12,7 @@ import { isHere } from '../checkpoints/capture.ts';
 import { requireOwn } from '../checkpoints/ownership.ts';
 import { privateDirOf } from '../checkpoints/places.ts';
 import { loadBundle } from '../checkpoints/store.ts';
+import { giveTo } from '../spawners/user.ts';
 import type { ResumePass, ResumeStep } from './pass.ts';
 
 /** Puts the saved work into a new worktree, checked against the checkpoint's fingerprint. */
@@ -33,6 +34,7 @@ export const restoreStep: ResumeStep = {
     const outcome = await restoreFor(pass, successor, signal);
     if (outcome.ok) {
       await requireOwn(deps, successor, outcome.worktree);
+      if (deps.spawnUser) await giveTo(deps.spawnUser, outcome.worktree);
     }
     const prepared = { id: successor.id, checkpointId: pass.from?.id ?? null };
     if (!(await noteRestored(deps.db, prepared, outcome, deps.host))) {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, writeFile } from 'node:fs/promises';
+import { chmod, lchown, mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { noteSpawnFailure } from '../../db/queries/session-resume.ts';
 import { AppError } from '../../errors.ts';
@@ -26,6 +26,14 @@ export function createCommandSpawner(deps: SpawnerDeps): Spawners['command'] {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const promptFile = join(folder, 'prompt.md');
     await writeFile(promptFile, continuation, { mode: 0o600 });
+    const state = join(deps.places.agents, 'state');
+    await mkdir(state, { recursive: true, mode: 0o700 });
+    const { spawnUser: user } = deps;
+    if (user) {
+      // The folder stays ours: in one of theirs, a link could lead what is written here elsewhere.
+      await chmod(folder, 0o711);
+      for (const theirs of [promptFile, state]) await lchown(theirs, user.uid, user.gid);
+    }
     const worktree = session.worktree ?? folder;
     const values = { promptFile, prompt: continuation, worktree, sessionId: session.id };
     const command = policy.command.map((part) => fill(part, values));
@@ -35,6 +43,7 @@ export function createCommandSpawner(deps: SpawnerDeps): Spawners['command'] {
       const child = spawn(program, args, {
         cwd: worktree,
         detached: true,
+        ...(user && { uid: user.uid, gid: user.gid }),
         stdio: ['ignore', output.fd, output.fd],
         env: agentEnvironment(process.env, {
           DEFIB_URL: deps.url(),
@@ -43,9 +52,10 @@ export function createCommandSpawner(deps: SpawnerDeps): Spawners['command'] {
           DEFIB_PROMPT_FILE: promptFile,
           // As this worker names the host, and with what it saves in this worker's data folder.
           DEFIB_HOSTNAME: deps.config.hostname,
-          DEFIB_STATE_DIR: join(deps.places.agents, 'state'),
+          DEFIB_STATE_DIR: state,
           // Where it starts. Agents go by it, and the worker's own is another place.
           PWD: worktree,
+          ...(user && { HOME: user.home, USER: user.name, LOGNAME: user.name }),
           // Without a worktree, that of a repository around the data folder is not meant.
           GIT_CEILING_DIRECTORIES: deps.places.agents,
         }),

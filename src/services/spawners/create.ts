@@ -4,6 +4,7 @@ import type { Log } from '../../log.ts';
 import type { Places } from '../checkpoints/places.ts';
 import { createCommandSpawner } from './command.ts';
 import type { Spawners } from './spawner.ts';
+import type { SpawnUser } from './user.ts';
 import { createWebhookSpawner } from './webhook.ts';
 
 export type SpawnerDeps = {
@@ -11,6 +12,8 @@ export type SpawnerDeps = {
   db: Db;
   log: Log;
   places: Places;
+  /** Whom agents run as. Undefined: as this process. */
+  spawnUser: SpawnUser | undefined;
   /** Where the agents find the API. */
   url: () => string;
 };
