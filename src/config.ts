@@ -71,6 +71,7 @@ const environment = z.object({
   PORT: integer(0, 65_535, 4700),
   HOST: z.string().min(1).default('127.0.0.1'),
   DEFIB_PUBLIC_URL: url(['http', 'https']).optional(),
+  DEFIB_ALLOWED_HOSTS: list(',').default([]),
   DEFIB_LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info'),
@@ -204,6 +205,7 @@ function build(env: z.infer<typeof environment>) {
     host: env.HOST,
     port: env.PORT,
     publicUrl: env.DEFIB_PUBLIC_URL,
+    allowedHosts: env.DEFIB_ALLOWED_HOSTS,
     logLevel: env.DEFIB_LOG_LEVEL,
     dataDir: resolve(env.DEFIB_DATA_DIR),
     databaseUrl: env.DATABASE_URL,

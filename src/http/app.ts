@@ -13,6 +13,7 @@ import { addDocs } from './docs.ts';
 import type { AppEnv } from './env.ts';
 import { healthRoutes } from './health.ts';
 import { mcpRoutes } from './mcp.ts';
+import { refuseOtherHosts } from './hosts.ts';
 import { type Metrics, metricsRoutes } from './metrics.ts';
 import { pageHeaders } from './page-headers.ts';
 import { problem, toProblem } from './problem.ts';
@@ -50,6 +51,13 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
     c.set('log', deps.log.child({ requestId: c.get('requestId') }));
     await next();
   });
+  app.use(
+    refuseOtherHosts({
+      host: deps.config.host,
+      publicUrl: deps.config.publicUrl,
+      allowed: deps.config.allowedHosts,
+    }),
+  );
   app.onError(toProblem);
   app.notFound((c) =>
     problem(
