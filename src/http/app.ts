@@ -12,12 +12,12 @@ import { refuseOtherSites } from './csrf.ts';
 import { addDocs } from './docs.ts';
 import type { AppEnv } from './env.ts';
 import { healthRoutes } from './health.ts';
-import { mcpRoutes } from './mcp.ts';
+import { countCalls, mcpRoutes } from './mcp.ts';
 import { refuseOtherHosts } from './hosts.ts';
 import { type Metrics, metricsRoutes } from './metrics.ts';
 import { pageHeaders } from './page-headers.ts';
 import { problem, toProblem } from './problem.ts';
-import { rateLimit } from './rate-limit.ts';
+import { createLimiter, rateLimit } from './rate-limit.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { checkpointRoutes, isUpload } from './routes/checkpoints.ts';
@@ -79,16 +79,13 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
     }),
   );
 
-  const guards = [
-    bearerAuth(signIn),
-    rateLimit({
-      perMinute: deps.config.rateLimitPerMinute,
-      redis: options.rateLimitRedis,
-      prefix: deps.config.queuePrefix,
-    }),
-    limitBody(MAX_BODY_BYTES, { except: isUpload }),
-  ] as const;
-  app.use('/api/*', ...guards);
+  const guards = [bearerAuth(signIn), limitBody(MAX_BODY_BYTES, { except: isUpload })] as const;
+  const limiter = createLimiter({
+    perMinute: deps.config.rateLimitPerMinute,
+    redis: options.rateLimitRedis,
+    prefix: deps.config.queuePrefix,
+  });
+  app.use('/api/*', guards[0], rateLimit(limiter), guards[1]);
   app.route('/api', heartbeatRoutes(deps, options.pressure));
   app.route('/api', agentRoutes(deps));
   app.route('/api', repoRoutes(deps));
@@ -97,7 +94,12 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
   app.route('/api', runRoutes(deps));
   app.route('/api', sessionRoutes(deps));
   app.route('/api', checkpointRoutes(deps, options.pressure));
-  app.use('/mcp', refuseOtherSites(deps.config.publicUrl), ...guards);
+  app.use(
+    '/mcp',
+    refuseOtherSites(deps.config.publicUrl),
+    ...guards,
+    rateLimit(limiter, countCalls),
+  );
   app.route('/', mcpRoutes(app.fetch));
   addDocs(app);
   return app;

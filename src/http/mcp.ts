@@ -30,6 +30,34 @@ export function mcpRoutes(fetchApi: Fetch): Hono<AppEnv> {
   });
 }
 
+/** Most calls in one request: each is a request of its own, and they begin together. */
+const MAX_BATCH = 50;
+
+/** How many calls a request holds: a batch is an array of them. */
+export async function countCalls(c: Context<AppEnv>): Promise<number> {
+  if (c.req.method !== 'POST') return 1;
+  const { method } = c.req;
+  const body = await c.req.raw.arrayBuffer();
+  // Read once more by the handler of the protocol.
+  c.req.raw = new Request(c.req.raw, { method, body });
+  const calls = callsIn(body);
+  if (calls <= MAX_BATCH) return Math.max(1, calls);
+  throw new AppError(
+    'too_large',
+    `This batch holds ${calls} calls; ${MAX_BATCH} may come together. Send several requests.`,
+  );
+}
+
+/** What is no JSON is refused by the handler of the protocol. */
+function callsIn(body: ArrayBuffer): number {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(body).toString('utf8'));
+    return Array.isArray(parsed) ? parsed.length : 1;
+  } catch {
+    return 1;
+  }
+}
+
 function callerOf(c: Context<AppEnv>, fetchApi: Fetch): Caller {
   const { scope, agentName, sessionId } = c.get('principal');
   const token = bearerToken(c);

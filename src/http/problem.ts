@@ -98,21 +98,40 @@ export const tooLarge = (): AppError =>
 
 type Issue = { path: PropertyKey[]; message: string; keys?: string[] };
 
-/** One error with every field that is wrong. `target` is the part of the request they are in. */
+/** Most fields that one answer names, and most characters of the path of one: a caller sends what it likes. */
+const MAX_ERRORS = 50;
+const MAX_PATH = 200;
+
+/** One error with the fields that are wrong. `target` is the part of the request they are in. */
 export function invalidFields(target: string, issues: Issue[]): AppError {
   const prefix = target === 'header' || target === 'query' ? [target] : [];
-  const errors = issues.flatMap((issue) =>
-    fieldsOf(issue).map(({ path, message }): FieldError => ({
-      path: [...prefix, ...path].map(String).join('.') || 'body',
-      message,
-    })),
-  );
+  const total = issues.reduce((count, { keys }) => count + (keys?.length ?? 1), 0);
+  const errors: FieldError[] = [];
+  for (const issue of issues) {
+    for (const { path, message } of fieldsOf(issue, MAX_ERRORS - errors.length)) {
+      errors.push({ path: shown([...prefix, ...path]), message });
+    }
+    if (errors.length >= MAX_ERRORS) break;
+  }
+  if (total > errors.length) {
+    errors.push({ path: 'body', message: `and ${total - errors.length} more are wrong` });
+  }
   const detail = errors.map(({ path, message }) => `${path}: ${message}`).join('; ');
   return new AppError('invalid', detail, { errors });
 }
 
+function shown(path: PropertyKey[]): string {
+  const text = path.map(String).join('.') || 'body';
+  return text.length > MAX_PATH ? `${text.slice(0, MAX_PATH)}…` : text;
+}
+
 /** Fields that should not be there are reported one by one, each by its own name. */
-function fieldsOf({ path, message, keys }: Issue): { path: PropertyKey[]; message: string }[] {
+function fieldsOf(
+  { path, message, keys }: Issue,
+  limit: number,
+): { path: PropertyKey[]; message: string }[] {
   if (!keys) return [{ path, message }];
-  return keys.map((key) => ({ path: [...path, key], message: 'is not a field of this request' }));
+  return keys
+    .slice(0, limit)
+    .map((key) => ({ path: [...path, key], message: 'is not a field of this request' }));
 }

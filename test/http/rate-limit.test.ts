@@ -56,6 +56,24 @@ describe.each(backends)('the rate limit on %s', (backend) => {
     }
   });
 
+  it('counts a batch of calls as so many, and takes no batch without end', async () => {
+    const service = await startService(backend, { env: limited(10) });
+    try {
+      const token = await service.agentToken('builder');
+      const batch = (count: number) =>
+        service.call('POST', '/mcp', {
+          token,
+          headers: { Accept: 'application/json, text/event-stream' },
+          body: Array.from({ length: count }, (_, id) => ({ jsonrpc: '2.0', id, method: 'ping' })),
+        });
+      expect((await batch(6)).status).not.toBe(429);
+      expect(await batch(6)).toMatchObject({ status: 429, body: { code: 'rate_limited' } });
+      expect(await batch(51)).toMatchObject({ status: 413, body: { code: 'too_large' } });
+    } finally {
+      await service.stop();
+    }
+  });
+
   it('is off at 0', async () => {
     const service = await startService(backend, { worker: false, env: limited(0) });
     try {
