@@ -10,6 +10,7 @@ import { boardRoutes } from './board.ts';
 import { limitBody } from './body-limit.ts';
 import { refuseOtherSites } from './csrf.ts';
 import { addDocs } from './docs.ts';
+import type { Drain } from './drain.ts';
 import type { AppEnv } from './env.ts';
 import { healthRoutes } from './health.ts';
 import { countCalls, mcpRoutes } from './mcp.ts';
@@ -36,8 +37,8 @@ export type AppOptions = {
   pressure: Pressure;
   /** Where rate limits are counted for all processes; undefined: each counts for itself. */
   rateLimitRedis: Redis | undefined;
-  /** True while the process drains: it still answers, but wants no new callers. */
-  isDraining: () => boolean;
+  /** While the process drains, it still answers, but wants no new callers. */
+  drain: Drain;
   metrics: Metrics;
 };
 
@@ -51,6 +52,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
     c.set('log', deps.log.child({ requestId: c.get('requestId') }));
     await next();
   });
+  app.use(options.drain.guard);
   app.use(
     refuseOtherHosts({
       host: deps.config.host,
@@ -66,7 +68,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
     ),
   );
 
-  app.route('/', healthRoutes(deps, options.isDraining));
+  app.route('/', healthRoutes(deps, options.drain.isDraining));
   app.route('/', metricsRoutes(metrics));
   app.use('/admin/*', pageHeaders, operatorForBrowser(signIn));
   app.use('/admin/*', refuseOtherSites(deps.config.publicUrl));

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { Redis } from 'ioredis';
@@ -14,6 +15,7 @@ import { createTokenUses } from '../services/tokens/uses.ts';
 import { withTimeout } from '../with-timeout.ts';
 import { createApp } from './app.ts';
 import { createSignIn } from './auth.ts';
+import { createDrain, type Drain } from './drain.ts';
 import type { AppEnv } from './env.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 
@@ -32,8 +34,8 @@ export type HttpServer = {
   url: string;
   app: OpenAPIHono<AppEnv>;
   /**
-   * Takes no more callers; lets those that are held open have their answer until `deadlineMs`,
-   * then sends them to the address of their run.
+   * Tells new callers to come back; lets those that are held open have their answer until `deadlineMs`,
+   * then sends them to the address of their run. The listener closes last.
    */
   close(deadlineMs: number): Promise<void>;
 };
@@ -41,7 +43,7 @@ export type HttpServer = {
 /** Builds the API and listens. */
 export async function startHttp(deps: Deps): Promise<HttpServer> {
   const { config, db, log } = deps;
-  let draining = false;
+  const drain = createDrain(() => performance.now());
   const uses = createTokenUses(db);
   const failures = createSignInFailures(db, () => performance.now());
   const flush = async () => {
@@ -70,7 +72,7 @@ export async function startHttp(deps: Deps): Promise<HttpServer> {
       now: () => performance.now(),
     }),
     rateLimitRedis,
-    isDraining: () => draining,
+    drain,
     metrics: openMetrics(deps),
   });
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
@@ -88,8 +90,11 @@ export async function startHttp(deps: Deps): Promise<HttpServer> {
     url,
     app,
     close: async (deadlineMs) => {
-      draining = true;
-      await closeServer(server, deadlineMs, () => deps.waiters.close());
+      drain.begin();
+      const late = setTimeout(() => deps.waiters.close(), deadlineMs);
+      await untilQuiet(drain, deadlineMs);
+      await closeServer(server);
+      clearTimeout(late);
       await release();
     },
   };
@@ -139,16 +144,29 @@ function whyNotListening(error: NodeJS.ErrnoException, host: string, port: numbe
   }
 }
 
-async function closeServer(server: Server, deadlineMs: number, release: () => void): Promise<void> {
+/** Callers that keep a connection have this long to learn that we stop; those that call without end, no longer. */
+const QUIET_MS = 200;
+const MAX_QUIET_MS = 1000;
+const LOOK_MS = 20;
+
+async function untilQuiet(drain: Drain, deadlineMs: number): Promise<void> {
+  const deadline = performance.now() + deadlineMs + LAST_ANSWERS_MS;
+  while (drain.isBusy() && performance.now() < deadline) await sleep(LOOK_MS);
+  const until = performance.now() + MAX_QUIET_MS;
+  while (drain.quietMs() < QUIET_MS && performance.now() < until) await sleep(LOOK_MS);
+}
+
+/** How long answers that are being sent may take. */
+const LAST_ANSWERS_MS = 1000;
+
+async function closeServer(server: Server): Promise<void> {
   const closed = Promise.withResolvers<void>();
   server.close(() => closed.resolve());
   server.closeIdleConnections();
   // A caller that was just answered keeps its connection; without this it would hold us up.
   const idle = setInterval(() => server.closeIdleConnections(), 100);
-  const late = setTimeout(release, deadlineMs);
-  const last = setTimeout(() => server.closeAllConnections(), deadlineMs + 1000);
+  const last = setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS);
   await closed.promise;
   clearInterval(idle);
-  clearTimeout(late);
   clearTimeout(last);
 }

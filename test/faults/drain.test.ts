@@ -41,13 +41,16 @@ async function expectEnd(process: ServiceProcess, drainSeconds: number, more?: N
 async function expectNothingLost(call: Call, outcomes: Outcome[]): Promise<void> {
   const counts = tally(outcomes);
   const accepted = (counts['200'] ?? 0) + (counts['202'] ?? 0);
-  expect(Object.keys(counts).filter((key) => !['200', '202', 'cut'].includes(key))).toEqual([]);
+  expect(Object.keys(counts).filter((key) => !['200', '202', '503', 'cut'].includes(key))).toEqual(
+    [],
+  );
   const runs = await until('all runs are finished', async () => {
     const all = await allRuns(call);
     return [...all.values()].every((run) => run.finishedAt) ? all : undefined;
   });
   expect(runs.size).toBe(accepted);
   for (const outcome of outcomes) {
+    if (outcome?.status === 503) continue;
     if (outcome) expect(runs.get(outcome.body.runId)).toMatchObject({ status: 'ok' });
     if (outcome?.status !== 200) continue;
     const { runId, ...answer } = outcome.body;
@@ -156,6 +159,25 @@ describe.each(backends)('SIGTERM on %s', (backend) => {
     expect(await queues.isPending({ id, kind, agentName, dispatch, host: null })).toBe(true);
     await hold.release();
     await finishTheRest([answer]);
+  });
+
+  it('answers who comes during the drain: come back', { timeout: 60_000 }, async () => {
+    const web = await spawn('web', { ...env, DEFIB_DRAIN_SECONDS: '10' });
+    const call = operator(web);
+    // Connections that are kept open, as those of every client.
+    await Promise.all(Array.from({ length: 8 }, () => call('GET', '/api/runs')));
+    const waiting = call('POST', '/api/agents/builder/heartbeat', { token });
+    await until('it is accepted', async () => (await allRuns(service.call)).size > 0);
+    web.send('SIGTERM');
+    await until('it drains', async () => (await call('GET', '/readyz')).status === 503);
+    const late = await Promise.all(Array.from({ length: 8 }, () => call('GET', '/api/runs')));
+    for (const answer of late) {
+      expect(answer).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    }
+    expect((await call('GET', '/healthz')).status).toBe(200);
+    expect((await waiting).status).toBe(202);
+    expect(await web.exited).toBe(0);
   });
 
   it('and SIGINT, as Ctrl-C sends, end it alike', async () => {
