@@ -29,8 +29,15 @@ export type ClientOptions = {
 /**
  * A client of the HTTP API: openapi-fetch with the paths of this version. Its calls give
  * `{data, error, response}`; `unwrap` makes that the data or a `DefibError`.
+ *
+ * @throws DefibError `unauthorized` for a token that cannot be one
  */
 export function createClient({ url, token, fetch }: ClientOptions): Client {
+  if (token !== undefined && !/^[!-~]+$/.test(token)) {
+    // Refused here: the error about a header that cannot be sent would show the token.
+    const detail = 'The token has characters that no token has. Give it as it was issued.';
+    throw new DefibError({ code: 'unauthorized', detail });
+  }
   return createFetchClient<paths>({
     baseUrl: url,
     ...(token !== undefined && { headers: { Authorization: `Bearer ${token}` } }),

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { sql, type SqlBool } from 'kysely';
 import type { Db } from '../connect.ts';
 import { type Page, type PageRequest, toPage } from '../page.ts';
 import type { Token, TokenScope } from '../schema.ts';
@@ -44,7 +44,18 @@ const withAgent = (db: Db) =>
       'agents.name as agent_name',
     ]);
 
-/** The token with this hash if it is valid now: neither revoked nor expired, by the database's clock. */
+/** For how long the token of a session that ended still serves: saved work may come late. */
+const AFTER_END = sql`interval '7 days'`;
+
+/** SQL: the session of a token, if it has one, has not ended long ago. */
+const SESSION_IS_NEAR = sql<SqlBool>`NOT EXISTS (
+  SELECT FROM sessions
+  WHERE sessions.id = tokens.session_id AND sessions.ended_at < now() - ${AFTER_END})`;
+
+/**
+ * The token with this hash if it is valid now: neither revoked nor expired, nor of a session that ended long
+ * ago, by the database's clock.
+ */
 export async function findValidToken(db: Db, hash: Buffer): Promise<TokenView | undefined> {
   return await withAgent(db)
     .where('tokens.hash', '=', hash)
@@ -52,6 +63,7 @@ export async function findValidToken(db: Db, hash: Buffer): Promise<TokenView | 
     .where((eb) =>
       eb.or([eb('tokens.expires_at', 'is', null), eb('tokens.expires_at', '>', sql<Date>`now()`)]),
     )
+    .where(SESSION_IS_NEAR)
     .executeTakeFirst();
 }
 

@@ -17,8 +17,8 @@ import { assertMayKeep, assertRoom } from '../../services/checkpoints/quota.ts';
 import { keepUpload, receiveUpload } from '../../services/checkpoints/upload.ts';
 import { noteSending } from '../../services/sessions/beat.ts';
 import { toCheckpointView } from '../../services/checkpoints/view.ts';
-import { getSession, isOfChain, noSuchSession } from '../../services/sessions/read.ts';
 import { countAhead, type Pressure } from '../../services/runs/pressure.ts';
+import { getSession, isBefore, noSuchSession } from '../../services/sessions/read.ts';
 import type { Principal } from '../../services/tokens/authenticate.ts';
 import type { Session } from '../../db/schema.ts';
 import { assertSession, mayReadSession } from '../auth.ts';
@@ -136,7 +136,7 @@ export function checkpointRoutes(deps: Deps, pressure: Pressure) {
   /** A session's token also reads the attempts before it: it goes on from them. */
   const mayRead = async (principal: Principal, session: Session): Promise<boolean> =>
     mayReadSession(principal, session) ||
-    (principal.scope === 'session' && (await isOfChain(db, principal.sessionId, session)));
+    (principal.scope === 'session' && (await isBefore(db, principal.sessionId, session)));
 
   const readable = async (c: Context<AppEnv>, id: string) => {
     const found = await getCheckpoint(db, id);

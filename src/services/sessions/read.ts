@@ -39,8 +39,8 @@ export async function listSessionViews(
   return { items: items.map(toSessionView), nextCursor };
 }
 
-/** Whether a session, by its id, is another attempt of the same work. */
-export async function isOfChain(db: Db, id: string | null, session: Session): Promise<boolean> {
+/** Whether a session is an attempt at the same work before the one with this id; those after it are not its own. */
+export async function isBefore(db: Db, id: string | null, session: Session): Promise<boolean> {
   const own = id === null ? undefined : await findSession(db, id);
-  return own?.root_id === session.root_id;
+  return own?.root_id === session.root_id && session.attempt <= own.attempt;
 }
