@@ -31,7 +31,6 @@ export async function runProcess(options: {
   drainMs: number;
   start: () => Promise<Running>;
 }): Promise<void> {
-  const running = options.start();
   let stopping = false;
   const stop = (signal: string) => {
     if (stopping) return;
@@ -48,8 +47,10 @@ export async function runProcess(options: {
         },
       );
   };
+  // Before anything is started: a signal that is not handled ends the process and leaves that alone.
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
+  const running = options.start();
   await running;
 }
 

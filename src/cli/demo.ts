@@ -7,6 +7,7 @@ import { agentCommand, runAgent } from './demo/agent-process.ts';
 import { makeProject, type Project } from './demo/project.ts';
 import { type DemoService, startService } from './demo/service.ts';
 import { waitFor } from './demo/wait.ts';
+import { CliError } from './frame/errors.ts';
 
 const AGENT = 'builder';
 /** The time limit of each attempt, in seconds. The first runs into it; the second must not, on a busy machine. */
@@ -22,13 +23,15 @@ export function define(command: Command): void {
 }
 
 async function demo(): Promise<void> {
+  const asked = askedToEnd();
   const folder = await mkdtemp(join(tmpdir(), 'defib-demo-'));
   // As root, PostgreSQL runs as another user, who must be able to reach its data.
   await chmod(folder, 0o755);
   const dataDir = join(folder, 'data');
   let service: DemoService | undefined;
-  try {
+  const play = async (): Promise<void> => {
     const project = await makeProject(join(folder, 'work'));
+    asked.signal.throwIfAborted();
     service = startService({
       DEFIB_DATA_DIR: dataDir,
       DEFIB_WORKTREE_ROOTS: join(folder, 'work'),
@@ -39,10 +42,25 @@ async function demo(): Promise<void> {
     const file = await readFile(join(dataDir, 'credentials.json'), 'utf8');
     const { operatorToken } = JSON.parse(file) as { operatorToken: string };
     await tell({ url, operator: createClient({ url, token: operatorToken }), project });
+  };
+  try {
+    await Promise.race([play(), asked.promise]);
   } finally {
     await service?.stop();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Rejects when somebody asks it to end: then what it has started is ended first. */
+function askedToEnd(): { promise: Promise<never>; signal: AbortSignal } {
+  const asked = new AbortController();
+  const { promise, reject } = Promise.withResolvers<never>();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => asked.abort(new CliError('stopped', `${name}: the demo is over.`)));
+  }
+  asked.signal.addEventListener('abort', () => reject(asked.signal.reason as Error));
+  promise.catch(() => undefined);
+  return { promise, signal: asked.signal };
 }
 
 type Scene = { url: string; operator: Client; project: Project };

@@ -1,18 +1,24 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { note } from './frame/output.ts';
 import { wholeNumber } from './frame/pages.ts';
 import { printable } from './frame/printable.ts';
 import { NoCommand } from './run/child.ts';
 import { systemClock } from './run/clock.ts';
+import { aborted, messageOf } from './run/deliver.ts';
 import {
   leaveSession,
   makePlaces,
+  type Places,
   placesOf,
   readSaved,
+  type SavedSession,
   sessionsFolder,
   takeSession,
   writeSaved,
 } from './run/places.ts';
+import { sessionApi } from './run/session-api.ts';
+import { handleSignals, type Signals, Stopped } from './run/signals.ts';
 import { begin, type Begun, type StartOptions } from './run/start.ts';
 import { supervise } from './run/supervise.ts';
 import { syncAll } from './run/sync-all.ts';
@@ -65,56 +71,97 @@ const tell = (text: string): void => note(`defib: ${printable(text)}`);
 /** A `defib sync` that is under way has a session for no longer than this. */
 const TAKE_MS = 10_000;
 
+/** What the answer to a start that is under way may take once a signal has asked to end. */
+const ANSWER_MS = 10_000;
+
 async function run(command: string[], options: Options): Promise<void> {
-  const sessions = sessionsFolder(process.env);
-  const begun = await begin(options, command, process.env, tell);
-  const { session, url, token, worktree, moved } = begun;
-  const places = placesOf(sessions, session.id);
-  await makePlaces(places);
-  await takeSession(places, TAKE_MS);
-  const ended = new AbortController();
+  const signals = handleSignals();
   try {
-    const saved = {
-      made: 0,
-      commit: null,
-      ...(await readSaved(places)),
-      id: session.id,
-      agentName: session.agentName,
-      url,
-      token,
-      worktree,
-    };
-    await writeSaved(places, saved);
-    tell(greeting(begun));
-    // What an earlier run could not send, beside this one.
-    void syncAll(sessions, ended.signal).catch(() => undefined);
-    process.exitCode = await supervise(
-      {
-        command,
-        session,
-        saved,
-        places,
-        moved,
-        env: agentEnvironment(process.env),
-        everyTurns: options.checkpointEveryTurns,
-        everyMs: options.checkpointEvery * 1000,
-        graceMs: options.grace * 1000,
-        resume: options.resume,
-        maxBundleBytes: (Number(process.env['DEFIB_MAX_BUNDLE_MB']) || 256) * 1024 * 1024,
-      },
-      { clock: systemClock, tell },
-    );
+    const beginning = begin(options, command, process.env, tell, signals.ending);
+    const begun = await Promise.race([beginning, givenUp(signals)]);
+    process.exitCode = await attempt(command, options, begun, signals);
   } catch (error) {
-    if (!(error instanceof NoCommand)) throw error;
+    if (!(error instanceof NoCommand || error instanceof Stopped)) throw error;
     tell(error.message);
     process.exitCode = error.exitCode;
-  } finally {
-    ended.abort();
-    await leaveSession(places);
   }
   // A call that is still under way is of no use any more. To cut it off by its signal can throw, out of
   // reach of whoever waits for it.
   process.exit();
+}
+
+/** A session that was begun all the same is ended by the service, which hears nothing of it. */
+async function givenUp({ ending, hurry }: Signals): Promise<never> {
+  await new Promise((resolve) => ending.addEventListener('abort', resolve));
+  await pause(ANSWER_MS, undefined, { ref: false, signal: hurry }).catch(() => undefined);
+  throw ending.reason;
+}
+
+/** Looks after one session, from its start to its end. Returns the exit code. */
+async function attempt(
+  command: string[],
+  options: Options,
+  begun: Begun,
+  signals: Signals,
+): Promise<number> {
+  const { session, moved } = begun;
+  const places = placesOf(sessionsFolder(process.env), session.id);
+  const ended = new AbortController();
+  try {
+    const saved = await take(places, begun);
+    tell(greeting(begun));
+    // What an earlier run could not send, beside this one.
+    void syncAll(sessionsFolder(process.env), ended.signal).catch(() => undefined);
+    const job = {
+      command,
+      session,
+      saved,
+      places,
+      moved,
+      env: agentEnvironment(process.env),
+      everyTurns: options.checkpointEveryTurns,
+      everyMs: options.checkpointEvery * 1000,
+      graceMs: options.grace * 1000,
+      resume: options.resume,
+      maxBundleBytes: (Number(process.env['DEFIB_MAX_BUNDLE_MB']) || 256) * 1024 * 1024,
+    };
+    return await supervise(job, { clock: systemClock, tell }, signals);
+  } catch (error) {
+    // A spawner sees for itself that what it started has ended, and starts it again.
+    if (options.session === undefined) await tellFailed(begun, error, signals.hurry);
+    throw error;
+  } finally {
+    ended.abort();
+    await leaveSession(places);
+  }
+}
+
+/** Takes the session for this process, and writes down what a later one must know. */
+async function take(places: Places, begun: Begun): Promise<SavedSession> {
+  const { session, url, token, worktree } = begun;
+  await makePlaces(places);
+  await takeSession(places, TAKE_MS);
+  const saved = {
+    made: 0,
+    commit: null,
+    ...(await readSaved(places)),
+    id: session.id,
+    agentName: session.agentName,
+    url,
+    token,
+    worktree,
+  };
+  await writeSaved(places, saved);
+  return saved;
+}
+
+/** The work of a session whose command never ran is not resumed: whoever has called knows by now. */
+async function tellFailed({ session, url, token }: Begun, error: unknown, hurry: AbortSignal) {
+  const summary = `It was not started. ${messageOf(error)}`;
+  const told = sessionApi({ url, token, id: session.id })
+    .end({ kind: 'finish', outcome: 'failed', summary })
+    .catch((cause: unknown) => tell(`The service was not told: ${messageOf(cause)}`));
+  await Promise.race([told, aborted(hurry, ANSWER_MS)]);
 }
 
 function greeting({ session }: Begun): string {

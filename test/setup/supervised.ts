@@ -11,7 +11,7 @@ export type Supervised = Resumable & {
   env: Record<string, string>;
   /** DEFIB_STATE_DIR/sessions */
   kept: string;
-  /** Starts `defib run` with these options, and a shell script as the agent. */
+  /** Starts `defib run` with these options and this agent. */
   run(options: RunOptions): RunningDefib;
   /** The id of the session that a supervisor has begun. */
   idOf(running: RunningDefib): Promise<string>;
@@ -19,7 +19,9 @@ export type Supervised = Resumable & {
 
 export type RunOptions = {
   cwd: string;
-  script: string;
+  /** A shell script as the agent; or another program. */
+  script?: string;
+  program?: string[];
   options?: string[];
   env?: Record<string, string | undefined>;
 };
@@ -40,8 +42,8 @@ export async function startSupervised(env: Record<string, string> = {}): Promise
     ...flow,
     env: own,
     kept: join(state, 'sessions'),
-    run({ cwd, script, options = [], env = {} }) {
-      const args = ['run', '--grace', '1', ...options, '--', 'sh', '-c', script];
+    run({ cwd, script = '', program = ['sh', '-c', script], options = [], env = {} }) {
+      const args = ['run', '--grace', '1', ...options, '--', ...program];
       const one = startDefib(args, { cwd, env: { ...own, ...env } });
       running.push(one);
       return one;
@@ -50,7 +52,7 @@ export async function startSupervised(env: Record<string, string> = {}): Promise
       until('the session has begun', () => /session ([0-9a-f-]{36}) of/.exec(one.stderr())?.[1]),
     stop: async () => {
       // Supervisors, and agents that a test left without one.
-      for (const pid of processesWith(flow.root)) process.kill(pid, 'SIGKILL');
+      for (const pid of carrying(flow.root)) process.kill(pid, 'SIGKILL');
       await Promise.all(running.map(({ exited }) => exited));
       await flow.stop();
     },
@@ -78,7 +80,7 @@ export function lives(pid: number): boolean {
 }
 
 /** The living processes that have a text in their environment. */
-function processesWith(text: string): number[] {
+export function carrying(text: string): number[] {
   return readdirSync('/proc').flatMap((name) => {
     try {
       const ours = readFileSync(`/proc/${name}/environ`, 'latin1').includes(text);

@@ -6,8 +6,11 @@ import type { SessionApi } from './session-api.ts';
 export type Delivery = {
   /** Tries now, and goes on until the outbox is empty or the service is away. Never rejects. */
   flush(): Promise<void>;
-  /** Flushes again and again, for as long as `signal` and `withinMs` allow. True: all is sent. */
-  drain(withinMs: number, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Flushes again and again, for as long as `withinMs` allows. After `hurry` there is one more try, which
+   * a service that is there needs no more than. True: all is sent.
+   */
+  drain(withinMs: number, hurry: AbortSignal): Promise<boolean>;
 };
 
 export type DeliveryOptions = {
@@ -25,6 +28,8 @@ export type DeliveryOptions = {
 type Outcome = 'done' | 'later';
 
 const PAUSE_MS = 1000;
+/** What the last try may take. */
+const LAST_MS = 3000;
 /** How often the service may be unavailable for one entry before that is blamed on the entry. */
 const TRIES = 3;
 
@@ -63,21 +68,33 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   return {
     flush,
-    async drain(withinMs, signal) {
+    async drain(withinMs, hurry) {
       const until = performance.now() + withinMs;
       for (;;) {
-        const given = new AbortController();
-        const either = AbortSignal.any([signal, given.signal]);
-        await Promise.race([flush(), aborted(either, until - performance.now())]);
-        // Else its timer would keep the process.
-        given.abort();
+        const isLast = hurry.aborted;
+        const tried = flush();
+        await settledOr(tried, hurry, until - performance.now());
+        if (hurry.aborted) await settledOr(tried, undefined, LAST_MS);
         if (outbox.size() === 0) return true;
         const left = until - performance.now();
-        if (left <= 0 || signal.aborted) return false;
-        await aborted(signal, Math.min(PAUSE_MS, left));
+        if (isLast || left <= 0) return false;
+        await aborted(hurry, Math.min(PAUSE_MS, left));
       }
     },
   };
+}
+
+/** Waits for work, but not for longer than until the signal, or so many milliseconds. */
+async function settledOr(
+  work: Promise<void>,
+  signal: AbortSignal | undefined,
+  ms: number,
+): Promise<void> {
+  const given = new AbortController();
+  const either = signal ? AbortSignal.any([signal, given.signal]) : given.signal;
+  await Promise.race([work, aborted(either, ms)]);
+  // Else its timer would keep the process.
+  given.abort();
 }
 
 /** Waits, but not for longer than until the signal. */

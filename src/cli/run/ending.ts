@@ -5,7 +5,8 @@ import type { EndEntry } from './outbox.ts';
 /** Why the agent is stopped before it ends by itself. */
 export type Stop =
   | { why: 'limit' }
-  | { why: 'signal'; signal: NodeJS.Signals }
+  /** `before`: the agent was not started any more. */
+  | { why: 'signal'; signal: NodeJS.Signals; before?: true }
   | { why: 'directive'; type: 'cancel' | 'stop'; reason: string }
   | { why: 'refused'; error: DefibError };
 
@@ -34,7 +35,10 @@ export function endEntry({ exit, stop, interrupted, resume }: Ended): EndEntry |
     return { kind: 'finish', outcome: 'cancelled', summary: stop.reason };
   }
   if (!stop && exit.code === 0) return { kind: 'finish', outcome: 'completed' };
-  if (!stop && interrupted && exit.code === 130) {
+  const byKey = stop?.why === 'signal' && stop.signal === 'SIGINT';
+  // The key's signal goes to both, and the agent may be gone before ours is heard.
+  const heard = interrupted || exit.signal === 'SIGINT';
+  if (byKey || (!stop && heard && exit.code === 130)) {
     // Whoever sits at the terminal has decided.
     return { kind: 'finish', outcome: 'cancelled', summary: 'Ctrl-C' };
   }
@@ -46,7 +50,10 @@ export function endEntry({ exit, stop, interrupted, resume }: Ended): EndEntry |
 function reasonOf(exit: Exit, stop: Stop | undefined): string {
   // The service's own word for it.
   if (stop?.why === 'limit') return 'deadline_passed';
-  if (stop?.why === 'signal') return `its supervisor got ${stop.signal}`;
+  if (stop?.why === 'signal') {
+    const when = stop.before ? ' before the agent was started' : '';
+    return `its supervisor got ${stop.signal}${when}`;
+  }
   if (stop?.why === 'directive') return stop.reason;
   return exit.signal === null
     ? `its command ended with code ${exit.code}`

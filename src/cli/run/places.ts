@@ -114,7 +114,9 @@ export async function takeSession(places: Places, patienceMs = 0): Promise<void>
   }
 }
 
+/** Of a session that another process has taken, nothing changes. */
 export async function leaveSession(places: Places): Promise<void> {
+  if ((await supervisorOf(places)) !== process.pid) return;
   await rm(join(places.folder, 'supervisor.json'), { force: true });
 }
 

@@ -30,23 +30,34 @@ type Tell = (text: string) => void;
 /** Names this machine, as workers name theirs: one on the same machine saves what is left. */
 const hostOf = (env: NodeJS.ProcessEnv): string => env['DEFIB_HOSTNAME'] || hostname();
 
-/** Starts a session for a command here, or takes up the one that was started for it. */
+/**
+ * Starts a session for a command here, or takes up the one that was started for it.
+ *
+ * @param ending nothing is asked for after it; what was asked for is waited for
+ */
 export async function begin(
   options: StartOptions,
   command: string[],
   env: NodeJS.ProcessEnv,
   tell: Tell,
+  ending: AbortSignal,
 ): Promise<Begun> {
   const place = { host: hostOf(env), worktree: worktreeOf(process.cwd(), env) };
   if (place.worktree === null) tell('This is no git worktree: files are not saved.');
-  if (options.session !== undefined) return await adopt(options.session, place, env, tell);
-  return await startNew(options, command, place, env, tell);
+  if (options.session !== undefined) return await adopt(options.session, place, env, tell, ending);
+  return await startNew(options, command, place, env, tell, ending);
 }
 
 type Place = { host: string; worktree: string | null };
 
 /** The service has just asked for this start, so it is waited for if it restarts. */
-async function adopt(id: string, place: Place, env: NodeJS.ProcessEnv, tell: Tell): Promise<Begun> {
+async function adopt(
+  id: string,
+  place: Place,
+  env: NodeJS.ProcessEnv,
+  tell: Tell,
+  ending: AbortSignal,
+): Promise<Begun> {
   const token = env['DEFIB_SESSION_TOKEN'];
   if (!token) {
     throw new CliError(
@@ -58,9 +69,10 @@ async function adopt(id: string, place: Place, env: NodeJS.ProcessEnv, tell: Tel
   const url = serviceUrl();
   const client = clientFor(url, token);
   const patience = createPatience(tell, { forMs: ADOPT_MS });
-  const session = await patience(() =>
-    unwrap(client.GET('/api/sessions/{id}', { params: { path: { id } } })),
-  );
+  const session = await patience(() => {
+    ending.throwIfAborted();
+    return unwrap(client.GET('/api/sessions/{id}', { params: { path: { id } } }));
+  });
   if (session.endedAt !== null) {
     throw new CliError('session_ended', `The session ${id} has ended (${session.endReason}).`);
   }
@@ -77,6 +89,7 @@ async function startNew(
   place: Place,
   env: NodeJS.ProcessEnv,
   tell: Tell,
+  ending: AbortSignal,
 ): Promise<Begun> {
   const { url, client } = await openService();
   const agentName = options.agent ?? env['DEFIB_AGENT'] ?? basename(command[0] ?? '');
@@ -92,10 +105,12 @@ async function startNew(
     ...(options.issue !== undefined && { issueUrl: options.issue }),
     ...(options.timeout !== undefined && { timeoutSeconds: options.timeout }),
   };
-  const start = () =>
-    unwrap(
+  const start = () => {
+    ending.throwIfAborted();
+    return unwrap(
       client.POST('/api/agents/{agentName}/sessions', { params: { path: { agentName } }, body }),
     );
+  };
   const started = await start().catch(async (error: unknown) => {
     if (!(error instanceof DefibError) || error.code !== 'not_found') throw error;
     await createAgent(client, agentName, error);

@@ -3,7 +3,7 @@ import type { DefibError, Session } from '../../client/index.ts';
 import { type AgentWatch, watchAgent } from './agent.ts';
 import { createAutosave } from './autosave.ts';
 import { type Beats, startBeats } from './beats.ts';
-import { type Child, startChild } from './child.ts';
+import { type Child, type Exit, startChild } from './child.ts';
 import { type Clock, createJumpWatch, createLimit, type Limit } from './clock.ts';
 import { createDelivery, type Delivery } from './deliver.ts';
 import { type Ended, endEntry, exitCodeOf, type Stop, stopText, triggerOf } from './ending.ts';
@@ -12,7 +12,7 @@ import { createOutbox, type Outbox } from './outbox.ts';
 import type { Places, SavedSession } from './places.ts';
 import { createSaves, type Saves } from './saves.ts';
 import { type BeatAnswer, type SessionApi, sessionApi } from './session-api.ts';
-import { handleSignals } from './signals.ts';
+import { type Signals, Stopped } from './signals.ts';
 
 export type Job = {
   command: string[];
@@ -49,6 +49,8 @@ type Run = {
   delivery: Delivery;
   agent: AgentWatch;
   limit: Limit;
+  /** From the start of the command on. */
+  beats: Beats | undefined;
   /** The session was ended by its own word, such as an agent's that has a tool for it. */
   settled: Session['status'] | undefined;
   stop: (stop: Stop) => void;
@@ -56,17 +58,70 @@ type Run = {
 };
 
 /**
- * Runs the command as one session: beats, saves, obeys, and ends it in time.
+ * Runs the command as one session: beats, saves, obeys, and ends it in time. A signal that has come
+ * already ends it before the command is started.
  *
  * @returns the exit code
  * @throws CliError `no_command`: it was not started, and the service has heard nothing of it
  */
-export async function supervise(job: Job, tools: Tools): Promise<number> {
+export async function supervise(job: Job, tools: Tools, signals: Signals): Promise<number> {
   const run = openRun(job, tools);
-  const { saved, places } = job;
-  const child = await startChild(job.command, {
+  const survive = (error: Error): void => tools.tell(`Something went wrong: ${error.stack}`);
+  // An error that nobody waits for, such as of a connection, must not leave the agent alone.
+  process.on('uncaughtException', survive);
+  try {
+    const { exit, stop } = await work(run, signals);
+    const ended = { exit, stop, interrupted: signals.interrupted(), resume: job.resume };
+    const sent = await report(run, ended, signals.hurry);
+    run.beats?.stop();
+    const completed = (run.settled ?? outcomeOf(ended)) === 'completed';
+    await leaveBehind(job.saved, job.places, { sent, completed, tell: tools.tell });
+    return exitCodeOf(ended);
+  } finally {
+    run.beats?.stop();
+    process.off('uncaughtException', survive);
+  }
+}
+
+type End = Pick<Ended, 'exit' | 'stop'>;
+
+/** Starts the command, and looks after it until it has ended. */
+async function work(run: Run, { ending, attach }: Signals): Promise<End> {
+  if (ending.aborted) return notStarted(run, ending.reason);
+  const child = await startAgent(run.job);
+  attach(child);
+  const onEnding = (): void => run.stop({ why: 'signal', signal: signalIn(ending.reason) });
+  if (ending.aborted) onEnding();
+  else ending.addEventListener('abort', onEnding);
+  let ticks: NodeJS.Timeout | undefined;
+  try {
+    // It goes on until the end of the session is told, which may take a while.
+    run.beats = beatFor(run);
+    ticks = setInterval(tickerOf(run, run.beats), TICK_MS);
+    return await untilEnd(run, child);
+  } catch (error) {
+    run.tools.tell(`Something went wrong: ${(error as Error).stack}`);
+    return { exit: await endOf(run, child, run.job.graceMs), stop: undefined };
+  } finally {
+    clearInterval(ticks);
+  }
+}
+
+const signalIn = (reason: unknown): NodeJS.Signals =>
+  reason instanceof Stopped ? reason.signal : 'SIGTERM';
+
+/** What there is in the worktree is saved and told as ever, so that whoever goes on has it. */
+function notStarted({ tools }: Run, reason: unknown): End {
+  const signal = signalIn(reason);
+  tools.tell(`${signal}: the agent is not started.`);
+  const exit = { code: new Stopped(signal).exitCode, signal };
+  return { exit, stop: { why: 'signal', signal, before: true } };
+}
+
+const startAgent = ({ command, env, saved, places }: Job): Promise<Child> =>
+  startChild(command, {
     env: {
-      ...job.env,
+      ...env,
       DEFIB_URL: saved.url,
       DEFIB_SESSION_ID: saved.id,
       DEFIB_SESSION_TOKEN: saved.token,
@@ -74,44 +129,6 @@ export async function supervise(job: Job, tools: Tools): Promise<number> {
     },
     mark: `DEFIB_SESSION_ID=${saved.id}`,
   });
-  const beats = beatFor(run);
-  const ticks = setInterval(tickerOf(run, beats), TICK_MS);
-  const asked = { interrupt: false, end: false, hurry: new AbortController() };
-  let hasEnded = false;
-  void child.exited.then(() => (hasEnded = true));
-  const unhandle = handleSignals(child, {
-    interrupt: () => {
-      asked.interrupt = true;
-      // There is nobody left to interrupt but us.
-      if (hasEnded) asked.hurry.abort();
-    },
-    end: (signal) => {
-      run.stop({ why: 'signal', signal });
-      // Who asks twice does not want to wait.
-      if (asked.end) void child.end(0);
-      if (asked.end || hasEnded) asked.hurry.abort();
-      asked.end = true;
-    },
-  });
-  const survive = (error: Error): void => tools.tell(`Something went wrong: ${error.stack}`);
-  // An error that nobody waits for, such as of a connection, must not leave the agent alone.
-  process.on('uncaughtException', survive);
-  try {
-    const { exit, stop } = await untilEnd(run, child);
-    clearInterval(ticks);
-    const ended = { exit, stop, interrupted: asked.interrupt, resume: job.resume };
-    const sent = await report(run, ended, asked.hurry.signal);
-    beats.stop();
-    const completed = (run.settled ?? outcomeOf(ended)) === 'completed';
-    await leaveBehind(saved, places, { sent, completed, tell: tools.tell });
-    return exitCodeOf(ended);
-  } finally {
-    clearInterval(ticks);
-    beats.stop();
-    unhandle();
-    process.off('uncaughtException', survive);
-  }
-}
 
 function openRun(job: Job, tools: Tools): Run {
   const { saved, places } = job;
@@ -148,6 +165,7 @@ function openRun(job: Job, tools: Tools): Run {
     limit,
     stop,
     stopped,
+    beats: undefined,
     settled: undefined,
   };
   return run;
@@ -216,7 +234,7 @@ function tickerOf(run: Run, beats: Beats): () => void {
 }
 
 /** Until the command has ended, by itself or by us; and everything it started, where by us. */
-async function untilEnd(run: Run, child: Child): Promise<Pick<Ended, 'exit' | 'stop'>> {
+async function untilEnd(run: Run, child: Child): Promise<End> {
   const { job, tools, saves, delivery, limit } = run;
   const exited = child.exited.then((exit) => ({ exit, stop: undefined }));
   const first = await Promise.race([exited, run.stopped]);
@@ -228,10 +246,15 @@ async function untilEnd(run: Run, child: Child): Promise<Pick<Ended, 'exit' | 's
     await atMost(hasLimit ? limit.margin() / 2 : SAVE_MS, saves.save(triggerOf(first)));
     void delivery.flush();
   }
-  const left = await child.end(hasLimit ? Math.min(job.graceMs, limit.margin() / 2) : job.graceMs);
-  if (left.length === 0) return { exit: await child.exited, stop: first };
+  const graceMs = hasLimit ? Math.min(job.graceMs, limit.margin() / 2) : job.graceMs;
+  return { exit: await endOf(run, child, graceMs), stop: first };
+}
+
+async function endOf({ tools }: Run, child: Child, graceMs: number): Promise<Exit> {
+  const left = await child.end(graceMs);
+  if (left.length === 0) return await child.exited;
   tools.tell(`These processes could not be ended: ${left.join(', ')}.`);
-  return { exit: KILLED, stop: first };
+  return KILLED;
 }
 
 /** Of a process that the kernel does not let go of. */

@@ -70,7 +70,7 @@ async function becomesTrue(condition: Condition, patienceMs: number): Promise<bo
 }
 
 /** Signal 0 asks whether the process exists. False when there is none. */
-function sendSignal(pid: number, signal: NodeJS.Signals | 0): boolean {
+export function sendSignal(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, signal);
   } catch (error) {

@@ -4,7 +4,7 @@ import { open, readFile, rename } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Binaries } from './binaries.ts';
 import type { Place } from './place.ts';
-import { endProcess, readPostmaster } from './postmaster.ts';
+import { endProcess, readPostmaster, sendSignal } from './postmaster.ts';
 import { runAs } from './run.ts';
 
 export type ServerOptions = {
@@ -69,14 +69,34 @@ async function spawnServer(options: ServerOptions, logFd: number): Promise<Child
   }
   const { pid } = child;
   if (pid === undefined) return { reason: 'it has no process id', logTail: '' };
-  // Whoever forgets `stop` must still be able to end; the next start cleans up.
+  // Whoever forgets `stop` must still be able to end, and does not leave the server alone.
   child.unref();
+  endWithProcess(pid, exited);
   const over = () => child.exitCode !== null || child.signalCode !== null;
   const stop = async () => {
     child.ref();
     await endProcess(pid, over);
   };
   return { pid, exited, over, stop };
+}
+
+const running = new Set<number>();
+
+/**
+ * However this process ends, but by a signal that it does not handle, the server is told to: a fast shutdown,
+ * which it completes by itself. Of one that is killed the next start finds the server.
+ */
+function endWithProcess(pid: number, exited: Promise<void>): void {
+  if (running.size === 0) process.on('exit', endAll);
+  running.add(pid);
+  void exited.then(() => {
+    running.delete(pid);
+    if (running.size === 0) process.off('exit', endAll);
+  });
+}
+
+function endAll(): void {
+  for (const pid of running) sendSignal(pid, 'SIGINT');
 }
 
 function flags({ port, settings }: ServerOptions): string[] {

@@ -7,6 +7,8 @@ import { startEmbeddedPostgres } from '../../../src/db/embedded.ts';
  */
 process.on('SIGINT', () => undefined);
 process.on('SIGHUP', () => undefined);
+// As the last resort of a service that does not come to its end.
+process.on('SIGUSR2', () => process.exit(1));
 
 const print = (line: object) => console.log(JSON.stringify(line));
 

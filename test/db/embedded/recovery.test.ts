@@ -43,6 +43,14 @@ test('signals to the whole process group, as Ctrl-C sends, leave the server to t
   expect(isAlive(pid)).toBe(false);
 });
 
+test('an instance that ends without stopping its server takes it along', async () => {
+  const dataDir = await makeDataDir();
+  const instance = await startInstance(dataDir);
+  await end(instance.process, 'SIGUSR2');
+  const pidFile = join(dataDir, 'postgres', 'postmaster.pid');
+  await vi.waitFor(() => expect(existsSync(pidFile)).toBe(false), patient);
+});
+
 test('a live instance keeps its folder; a killed one leaves a server that the next start replaces', async () => {
   const dataDir = await makeDataDir();
   const instance = await startInstance(dataDir);
