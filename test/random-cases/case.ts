@@ -1,0 +1,169 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { NotCaptured } from '../../src/services/git/vet.ts';
+import { act, compareSettings, setAgain } from '../services/git/second/cases.ts';
+import { ask, type World } from '../services/git/second/kit.ts';
+import { differences, lookAt, settingsOf } from '../services/git/second/look.ts';
+import { makeWorld } from '../services/git/second/worlds.ts';
+import type { Service } from './service.ts';
+import {
+  type Agent,
+  claim,
+  expire,
+  finish,
+  finishedRunsOf,
+  interrupt,
+  list,
+  runsOf,
+  sendCheckpoint,
+  type Session,
+  startSession,
+} from './session.ts';
+
+export type Case = { seed: number; agent: Agent };
+export type Outcome = { wrong: string[]; checkpoints: number; log: string[] };
+
+/**
+ * Runs one case through the service, from the start of a session to the prune after its successor's success, and
+ * returns what went wrong, in words.
+ */
+export async function runCase(service: Service, { seed, agent }: Case): Promise<Outcome> {
+  const root = mkdtempSync(join(service.work, 'case-'));
+  const outcome: Outcome = { wrong: [], checkpoints: 0, log: [] };
+  const remove = [root];
+  try {
+    const world = makeWorld(root, seed);
+    outcome.log = world.log;
+    outcome.wrong = await runIn(service, agent, { seed, world, remove, outcome });
+  } catch (error) {
+    await giveUp(service, agent);
+    const cause = error instanceof Error && error.cause ? ` (${String(error.cause)})` : '';
+    outcome.wrong = [`${error instanceof Error ? error.message : String(error)}${cause}`];
+  } finally {
+    for (const path of remove) {
+      execFileSync('chmod', ['-R', 'u+rwX', path]);
+      rmSync(path, { recursive: true, force: true, maxRetries: 10 });
+    }
+  }
+  return outcome;
+}
+
+/** Nothing of a case that failed may be claimed by the next one of its agent. */
+async function giveUp({ database }: Service, agent: Agent): Promise<void> {
+  const text = `UPDATE sessions SET status = 'failed', ended_at = coalesce(ended_at, now()),
+    resume_at = NULL WHERE agent_name = $1 AND (ended_at IS NULL OR resume_at IS NOT NULL)`;
+  await database.query(text, [agent.name]);
+}
+
+type Course = { seed: number; world: World; remove: string[]; outcome: Outcome };
+
+async function runIn(service: Service, agent: Agent, course: Course): Promise<string[]> {
+  const { seed, world, remove } = course;
+  const name = `case ${seed}`;
+  const first = await startSession(service, agent, world.repo, name);
+  const said = await saveAll(service, first, course);
+  change(world);
+  const source = { stand: look(world, world.repo), settings: settingsOf(world.repo) };
+  const interrupted = world.rng.chance(0.5);
+  await (interrupted ? interrupt(service, first) : expire(service, first));
+  world.log.push(interrupted ? '[interrupted]' : '[silent]');
+  const second = await claim(service, agent);
+  if (second.session.resumedFrom !== first.id) return ['claimed the session of another case'];
+  const worktree: string | null = second.session.worktree;
+  if (worktree !== null) remove.push(worktree);
+
+  const wrong = differences(source.stand, look(world, world.repo)).map((row) => `source: ${row}`);
+  const calls = said.length + (interrupted ? 1 : 0);
+  const after = await afterClaim(service, first, { successor: second.session.id, said, calls });
+  wrong.push(...after.wrong);
+  const last = said.at(-1) ?? '';
+  if (!second.continuation.includes(last)) wrong.push(`the continuation does not say "${last}"`);
+  if (worktree === null) wrong.push(`no worktree was restored: ${after.warnings.join(' ')}`);
+  else {
+    const restored = { worktree, warnings: after.warnings };
+    const settings = compareSettings(source, restored);
+    setAgain(source, restored);
+    const found = differences(source.stand, look(world, worktree), after.notCaptured);
+    wrong.push(...[...settings, ...found].map((row) => `restored: ${row}`));
+  }
+  await finish(service, second.session.id, second.token);
+  return [...wrong, ...(await isPruned(service, first, world.repo, agent))];
+}
+
+const look = ({ root }: World, repo: string) => lookAt(repo, join(root, 'scratch'));
+
+function change(world: World): void {
+  for (let n = world.rng.below(6); n > 0; n -= 1) act(world);
+}
+
+/** Sends one to four checkpoints, with changes before each; returns what each said. */
+async function saveAll(
+  service: Service,
+  session: Session,
+  { seed, world, outcome }: Course,
+): Promise<string[]> {
+  const { rng, log } = world;
+  const said: string[] = [];
+  for (let turn = 1 + rng.below(4); turn > 0; turn -= 1) {
+    change(world);
+    const text = `case ${seed}, turn ${turn}`;
+    const request = { key: `${seed}-${turn}`, said: text, turn, async: rng.chance(0.5) };
+    const saved = await sendCheckpoint(service, session, request);
+    if (rng.chance(0.25)) {
+      const { id } = await sendCheckpoint(service, session, request);
+      if (id !== saved.id) throw new Error('the same call again made another checkpoint');
+    }
+    said.push(text);
+    log.push(`[${said.length}]`);
+    outcome.checkpoints += 1;
+  }
+  return said;
+}
+
+type Expected = { successor: string; said: readonly string[]; calls: number };
+type After = { wrong: string[]; warnings: string[]; notCaptured: NotCaptured[] };
+
+/** One run for each call, all of them over and none an error; one successor; all that was said. */
+async function afterClaim(
+  service: Service,
+  first: Session,
+  { successor, said, calls }: Expected,
+): Promise<After> {
+  const found: string[] = [];
+  const runs = await runsOf(service, 'checkpoint', first.id);
+  if (runs.length !== calls) found.push(`${calls} calls made ${runs.length} checkpoint runs`);
+  for (const run of runs) {
+    if (run.finishedAt === null || run.status === 'error') {
+      found.push(`a checkpoint run is ${run.status}: ${run.errors.join(' ')}`);
+    }
+  }
+  const resumes = await finishedRunsOf(service, 'resume', successor);
+  for (const run of resumes) {
+    if (run.status === 'error') found.push(`a resume run is error: ${run.errors.join(' ')}`);
+  }
+  const chain = await list(service, `/api/sessions?rootId=${first.id}&limit=100`);
+  const successors = chain.filter(({ resumedFrom }) => resumedFrom === first.id);
+  if (successors.length !== 1) found.push(`${successors.length} successors`);
+  const checkpoints = await list(service, `/api/sessions/${first.id}/checkpoints?limit=100`);
+  for (const text of said) {
+    const count = checkpoints.filter(({ reasoning }) => reasoning?.done?.includes(text)).length;
+    if (count !== 1) found.push(`${count} checkpoints say "${text}"`);
+  }
+  const warnings = resumes.flatMap((run) => run.warnings as string[]);
+  return { wrong: found, warnings, notCaptured: checkpoints.at(-1)?.notCaptured ?? [] };
+}
+
+/** After success no branch of ours is left in the source. */
+async function isPruned(
+  service: Service,
+  first: Session,
+  repo: string,
+  agent: Agent,
+): Promise<string[]> {
+  const runs = await finishedRunsOf(service, 'prune', first.id);
+  const out = ask(repo, 'for-each-ref', `refs/heads/checkpoint/${agent.name}`);
+  const left = out === '' ? [] : [`left after the prune: ${out}`];
+  const wrong = runs.filter(({ status }) => status === 'error');
+  return [...left, ...wrong.map(({ errors }) => `a prune run is error: ${errors.join(' ')}`)];
+}
