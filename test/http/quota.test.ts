@@ -23,10 +23,10 @@ async function start(agentName: string) {
   const headers = { Prefer: 'respond-async' };
   return {
     id,
-    save: () =>
+    save: (key?: string) =>
       service.call('POST', url, {
         token: body.token,
-        headers,
+        headers: { ...headers, ...(key !== undefined && { 'Idempotency-Key': key }) },
         body: { trigger: 'x', reasoning: { nextStep: 'x' } },
       }),
     upload: async () => {
@@ -59,6 +59,16 @@ describe('what one agent keeps', () => {
     expect(refused).toMatchObject({ status: 413, body: { code: 'too_large' } });
     expect(refused.body.detail).toContain('DEFIB_AGENT_CHECKPOINTS');
     expect((await other.save()).status).toBe(202);
+  });
+
+  it('refuses no call that was accepted before, made once more', async () => {
+    const full = await start('repeated');
+    const accepted = await full.save('the-key');
+    await addCheckpoints(full.id, 5);
+    const again = await full.save('the-key');
+    expect(again.status).toBe(202);
+    expect(again.headers.get('Location')).toBe(accepted.headers.get('Location'));
+    expect((await full.save('another-key')).status).toBe(413);
   });
 
   it('is limited in bytes: uploads are refused, what is said is still taken', async () => {

@@ -13,7 +13,7 @@ import {
   openBundle,
   readDiff,
 } from '../../services/checkpoints/read.ts';
-import { assertMayKeep, assertRoom } from '../../services/checkpoints/quota.ts';
+import { assertMayKeep } from '../../services/checkpoints/quota.ts';
 import { keepUpload, receiveUpload } from '../../services/checkpoints/upload.ts';
 import { noteSending } from '../../services/sessions/beat.ts';
 import { toCheckpointView } from '../../services/checkpoints/view.ts';
@@ -158,8 +158,8 @@ export function checkpointRoutes(deps: Deps, pressure: Pressure) {
     const agent = { id: session.agent_id, name: session.agent_name };
     const limit = deps.config.maxQueuedPerAgent;
     const ahead = await countAhead(db, agent, 'checkpoint', { limit, idempotencyKey });
-    await assertMayKeep(db, session, deps.config.checkpoints.quota);
-    if (isUpload(c)) await assertRoom(db, session, deps.config.checkpoints.quota);
+    const { quota } = deps.config.checkpoints;
+    await assertMayKeep(db, session, quota, { isUpload: isUpload(c), idempotencyKey });
     const { runId, dispatch } = await read(c, session, (input, fingerprint) =>
       acceptCheckpoint(db, { session, input, idempotencyKey, fingerprint }),
     );
