@@ -2,10 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NotCaptured } from '../../src/services/git/vet.ts';
-import { act, compareSettings, setAgain } from '../services/git/second/cases.ts';
-import { ask, type World } from '../services/git/second/kit.ts';
-import { differences, lookAt, settingsOf } from '../services/git/second/look.ts';
-import { makeWorld } from '../services/git/second/worlds.ts';
+import { ask } from '../services/git/second/kit.ts';
 import type { Service } from './service.ts';
 import {
   type Agent,
@@ -20,22 +17,24 @@ import {
   type Session,
   startSession,
 } from './session.ts';
+import { type RandomWork, randomWork } from './work.ts';
 
-export type Case = { seed: number; agent: Agent };
+/** `store` is a folder that outlives the cases. */
+export type Case = { seed: number; agent: Agent; store: string };
 export type Outcome = { wrong: string[]; checkpoints: number; log: string[] };
 
 /**
  * Runs one case through the service, from the start of a session to the prune after its successor's success, and
  * returns what went wrong, in words.
  */
-export async function runCase(service: Service, { seed, agent }: Case): Promise<Outcome> {
+export async function runCase(service: Service, { seed, agent, store }: Case): Promise<Outcome> {
   const root = mkdtempSync(join(service.work, 'case-'));
   const outcome: Outcome = { wrong: [], checkpoints: 0, log: [] };
   const remove = [root];
   try {
-    const world = makeWorld(root, seed);
-    outcome.log = world.log;
-    outcome.wrong = await runIn(service, agent, { seed, world, remove, outcome });
+    const work = randomWork(root, seed, store);
+    outcome.log = work.log;
+    outcome.wrong = await runIn(service, agent, { seed, work, remove, outcome });
   } catch (error) {
     await giveUp(service, agent);
     const cause = error instanceof Error && error.cause ? ` (${String(error.cause)})` : '';
@@ -56,60 +55,51 @@ async function giveUp({ database }: Service, agent: Agent): Promise<void> {
   await database.query(text, [agent.name]);
 }
 
-type Course = { seed: number; world: World; remove: string[]; outcome: Outcome };
+type Course = { seed: number; work: RandomWork; remove: string[]; outcome: Outcome };
 
 async function runIn(service: Service, agent: Agent, course: Course): Promise<string[]> {
-  const { seed, world, remove } = course;
-  const name = `case ${seed}`;
-  const first = await startSession(service, agent, world.repo, name);
+  const { seed, work, remove } = course;
+  const first = await startSession(service, agent, work.repo, `case ${seed}`);
   const said = await saveAll(service, first, course);
-  change(world);
-  const source = { stand: look(world, world.repo), settings: settingsOf(world.repo) };
-  const interrupted = world.rng.chance(0.5);
+  work.change(work.checkpoints);
+  work.remember();
+  const interrupted = work.rng.chance(0.5);
   await (interrupted ? interrupt(service, first) : expire(service, first));
-  world.log.push(interrupted ? '[interrupted]' : '[silent]');
+  work.log.push(interrupted ? '[interrupted]' : '[silent]');
   const second = await claim(service, agent);
   if (second.session.resumedFrom !== first.id) return ['claimed the session of another case'];
   const worktree: string | null = second.session.worktree;
   if (worktree !== null) remove.push(worktree);
 
-  const wrong = differences(source.stand, look(world, world.repo)).map((row) => `source: ${row}`);
+  const wrong = work.sourceChanges().map((row) => `source: ${row}`);
   const calls = said.length + (interrupted ? 1 : 0);
   const after = await afterClaim(service, first, { successor: second.session.id, said, calls });
   wrong.push(...after.wrong);
   const last = said.at(-1) ?? '';
   if (!second.continuation.includes(last)) wrong.push(`the continuation does not say "${last}"`);
-  if (worktree === null) wrong.push(`no worktree was restored: ${after.warnings.join(' ')}`);
+  const { warnings, notCaptured } = after;
+  if (worktree === null) wrong.push(`no worktree was restored: ${warnings.join(' ')}`);
   else {
-    const restored = { worktree, warnings: after.warnings };
-    const settings = compareSettings(source, restored);
-    setAgain(source, restored);
-    const found = differences(source.stand, look(world, worktree), after.notCaptured);
-    wrong.push(...[...settings, ...found].map((row) => `restored: ${row}`));
+    const found = work.differences({ worktree, warnings, notCaptured });
+    wrong.push(...found.map((row) => `restored: ${row}`));
   }
   await finish(service, second.session.id, second.token);
-  return [...wrong, ...(await isPruned(service, first, world.repo, agent))];
+  return [...wrong, ...(await isPruned(service, first, work.repo, agent))];
 }
 
-const look = ({ root }: World, repo: string) => lookAt(repo, join(root, 'scratch'));
-
-function change(world: World): void {
-  for (let n = world.rng.below(6); n > 0; n -= 1) act(world);
-}
-
-/** Sends one to four checkpoints, with changes before each; returns what each said. */
+/** Sends the checkpoints, with changes before each; returns what each said. */
 async function saveAll(
   service: Service,
   session: Session,
-  { seed, world, outcome }: Course,
+  { seed, work, outcome }: Course,
 ): Promise<string[]> {
-  const { rng, log } = world;
+  const { rng, log } = work;
   const said: string[] = [];
-  for (let turn = 1 + rng.below(4); turn > 0; turn -= 1) {
-    change(world);
-    const text = `case ${seed}, turn ${turn}`;
-    const request = { key: `${seed}-${turn}`, said: text, turn, async: rng.chance(0.5) };
-    const saved = await sendCheckpoint(service, session, request);
+  for (let n = 0; n < work.checkpoints; n += 1) {
+    work.change(n);
+    const text = `case ${seed}, turn ${n + 1}`;
+    const request = { key: `${seed}-${n}`, said: text, turn: n + 1, async: rng.chance(0.5) };
+    const saved = await work.send(n, () => sendCheckpoint(service, session, request));
     if (rng.chance(0.25)) {
       const { id } = await sendCheckpoint(service, session, request);
       if (id !== saved.id) throw new Error('the same call again made another checkpoint');

@@ -1,3 +1,5 @@
+import { mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Outcome, runCase } from './case.ts';
 import { openService, type Place } from './service.ts';
@@ -24,12 +26,13 @@ export type RowResult = Outcome & { seed: number };
 const task = workerData as RowTask;
 const service = openService(task.place);
 const agent = await issueAgent(service, task.name);
+const store = mkdtempSync(join(task.place.work, 'store-'));
 const next = new Int32Array(task.next);
 for (;;) {
   const n = Atomics.add(next, 0, 1);
   if (n >= task.cases || Date.now() > task.endMs) break;
   const seed = task.seed + n;
-  const result: RowResult = { seed, ...(await runCase(service, { seed, agent })) };
+  const result: RowResult = { seed, ...(await runCase(service, { seed, agent, store })) };
   parentPort?.postMessage(result, []);
 }
 await service.database.end();
