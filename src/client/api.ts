@@ -297,7 +297,7 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Take the next pending resume of an agent */
+    /** Take the next pending resume of an agent, or a given one */
     post: operations['claimSession'];
     delete?: never;
     options?: never;
@@ -840,6 +840,16 @@ export interface components {
     ClaimSession: {
       host?: string;
       worktree?: string;
+      /**
+       * Format: uuid
+       * @description The waiting session to take. Without it, and without `resumedFrom`, the oldest.
+       */
+      sessionId?: string;
+      /**
+       * Format: uuid
+       * @description The ended session whose next attempt to take, also while that is reserved for the supervisor of the ended one.
+       */
+      resumedFrom?: string;
     };
     SessionWithAttempts: components['schemas']['Session'] & {
       attempts: components['schemas']['Session'][];
@@ -887,6 +897,8 @@ export interface components {
     };
     InterruptSession: {
       reason: string;
+      /** @description The caller saved all there is and goes on itself: the next attempt is kept for its claim (`resumedFrom`) for 45 seconds, then for everybody. */
+      goesOn?: boolean;
     };
     Continuation: {
       /** @description The prompt, in Markdown */
@@ -2520,7 +2532,7 @@ export interface operations {
           'application/json': components['schemas']['ClaimedSession'];
         };
       };
-      /** @description Nothing is pending */
+      /** @description Nothing is pending; the one that was asked for may be after `Retry-After` */
       204: {
         headers: {
           [name: string]: unknown;
@@ -2556,6 +2568,15 @@ export interface operations {
       };
       /** @description not_found */
       404: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description conflict */
+      409: {
         headers: {
           [name: string]: unknown;
         };

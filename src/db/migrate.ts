@@ -18,6 +18,7 @@ import * as syncProgress from './migrations/0010_sync_progress.ts';
 import * as audit from './migrations/0011_audit.ts';
 import * as worktreeOwners from './migrations/0012_worktree_owners.ts';
 import * as watchAt from './migrations/0013_watch_at.ts';
+import * as reservedSuccessors from './migrations/0014_reserved_successors.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -37,6 +38,7 @@ const migrations: Record<string, Migration> = {
   '0011_audit': audit,
   '0012_worktree_owners': worktreeOwners,
   '0013_watch_at': watchAt,
+  '0014_reserved_successors': reservedSuccessors,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */

@@ -224,7 +224,8 @@ CREATE TABLE sessions (
   spawn_at timestamp with time zone,
   spawn_error text,
   issue_key text,
-  watch_at timestamp with time zone
+  watch_at timestamp with time zone,
+  reserved_until timestamp with time zone
 );
 
 CREATE TABLE sync_pages (

@@ -258,6 +258,11 @@ export type SessionsTable = {
   watch_at: ColumnType<Date | null, never, Date | null>;
   /** From when on a successor is wanted; null: none is. */
   resume_at: Timestamp | null;
+  /**
+   * Of an ended session: set where the supervisor that ended it goes on itself. Of the successor: until then
+   * nobody else gets it.
+   */
+  reserved_until: Timestamp | null;
   directive: ColumnType<
     Omit<Directive, 'sessionId'> | null,
     string | null | undefined,

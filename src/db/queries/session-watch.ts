@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Db } from '../connect.ts';
 import type { Session } from '../schema.ts';
 import { isNamed } from './agents.ts';
+import { backoffOf, budgetOf, RESERVED_TIME, type ResumeLimits } from './session-limits.ts';
 import { PREPARE_TIME } from './session-resume.ts';
 import { HOST_GONE } from './worker-hosts.ts';
 
@@ -55,17 +56,18 @@ async function deferRenewed(db: Db, limit: number): Promise<void> {
     )`.execute(db);
 }
 
-export type ResumeLimits = {
-  resumeBudget: number;
-  resumeBackoffSeconds: number;
+export type Successor = {
+  id: string;
+  resumedFrom: string;
+  agentName: string;
+  /** A supervisor that is alive goes on: nothing is to be prepared for it. */
+  reserved: boolean;
 };
-
-export type Successor = { id: string; resumedFrom: string; agentName: string };
 
 /**
  * Inserts a pending successor for each ended session that wants one, whose agent is not paused,
  * whose budget is not spent and whose back-off is over. `ids` are ids for the new rows, as many as
- * may be made.
+ * may be made. One that is reserved is prepared for others once its supervisor has not come for it.
  */
 export async function insertSuccessors(
   db: Db,
@@ -79,11 +81,8 @@ export async function insertSuccessors(
       WHERE sessions.id IN (
         SELECT ended.id FROM sessions AS ended JOIN agents ON agents.id = ended.agent_id
         WHERE ended.resume_at <= now() AND NOT agents.paused
-          AND ended.attempt <= coalesce((agents.policy ->> 'resumeBudget')::int,
-            ${defaults.resumeBudget}::int)
-          AND ended.ended_at + make_interval(secs =>
-            coalesce((agents.policy ->> 'resumeBackoffSeconds')::float,
-              ${defaults.resumeBackoffSeconds}::float) * (2 ^ (ended.attempt - 1))) <= now()
+          AND ended.attempt <= ${budgetOf(defaults)}
+          AND ended.ended_at + ${backoffOf(defaults)} <= now()
           -- What is being saved is waited for: it is what the successor goes on from.
           AND NOT EXISTS (
             SELECT FROM runs
@@ -115,30 +114,34 @@ export async function insertSuccessors(
     INSERT INTO sessions
       (id, agent_id, agent_name, root_id, resumed_from, attempt, status, objective, repo, issue_url,
        issue_key, worktree, host, branch, checkpoint_branch, latest_checkpoint_id, turn,
-       lease_seconds, timeout_seconds, start_seconds, spawner, spawn_tries, spawn_at)
+       lease_seconds, timeout_seconds, start_seconds, spawner, reserved_until, spawn_tries,
+       spawn_at)
     SELECT fresh.id, due.agent_id, due.agent_name, due.root_id, due.id, due.attempt + 1, 'pending',
       due.objective, due.repo, due.issue_url, due.issue_key, NULL, due.host, due.branch,
       'checkpoint/' || due.agent_name || '/' || fresh.id::text, due.latest_checkpoint_id, due.turn,
       due.lease_seconds, due.timeout_seconds, due.start_seconds,
-      coalesce(agents.policy -> 'spawner' ->> 'type', 'pull'), 1, now() + ${PREPARE_TIME}
+      coalesce(agents.policy -> 'spawner' ->> 'type', 'pull'),
+      CASE WHEN due.reserved_until IS NOT NULL THEN now() + ${RESERVED_TIME} END,
+      CASE WHEN due.reserved_until IS NOT NULL THEN 0 ELSE 1 END,
+      now() + CASE WHEN due.reserved_until IS NOT NULL THEN ${RESERVED_TIME} ELSE ${PREPARE_TIME} END
     FROM due JOIN agents ON agents.id = due.agent_id JOIN fresh ON fresh.place = due.place
     ON CONFLICT DO NOTHING
-    RETURNING id, resumed_from AS "resumedFrom", agent_name AS "agentName"`.execute(db);
+    RETURNING id, resumed_from AS "resumedFrom", agent_name AS "agentName",
+      reserved_until IS NOT NULL AS reserved`.execute(db);
   return rows;
 }
 
 /** Flags ended sessions that want a successor and have spent their budget, for a person to see. */
 export async function flagSpent(
   db: Db,
-  options: { resumeBudget: number; limit: number },
+  options: Pick<ResumeLimits, 'resumeBudget'> & { limit: number },
 ): Promise<Pick<Session, 'id' | 'root_id' | 'agent_name' | 'attempt'>[]> {
   const { rows } = await sql<Pick<Session, 'id' | 'root_id' | 'agent_name' | 'attempt'>>`
     UPDATE sessions SET resume_at = NULL, needs_attention = true
     WHERE id IN (
       SELECT ended.id FROM sessions AS ended JOIN agents ON agents.id = ended.agent_id
       WHERE ended.resume_at <= now()
-        AND ended.attempt > coalesce((agents.policy ->> 'resumeBudget')::int,
-          ${options.resumeBudget}::int)
+        AND ended.attempt > ${budgetOf(options)}
       LIMIT ${options.limit}
       FOR UPDATE OF ended SKIP LOCKED
     )
@@ -146,29 +149,39 @@ export async function flagSpent(
   return rows;
 }
 
+export type PendingChoice = {
+  agentName: string;
+  host: string | null;
+  worktree: string | null;
+  /** This one, or that which goes on from this one; neither: the oldest that waits. */
+  sessionId: string | null;
+  resumedFrom: string | null;
+};
+
 /**
- * Gives the oldest pending session of an agent to whoever asks: it is `starting` from now, and has
- * its time for the first heartbeat. Undefined: nothing is pending, or the agent is paused.
+ * Gives a pending session of an agent to whoever asks: it is `starting` from now, and has its time for the
+ * first heartbeat. One that is reserved goes to who asks for it by the attempt before: that one's supervisor.
+ * Undefined: none of them can be had now, or the agent is paused.
  */
-export async function takePending(
-  db: Db,
-  options: { agentName: string; host: string | null; worktree: string | null },
-): Promise<Session | undefined> {
+export async function takePending(db: Db, choice: PendingChoice): Promise<Session | undefined> {
+  const { host, worktree, sessionId, resumedFrom } = choice;
   const { rows } = await sql<Session>`
     UPDATE sessions SET
       status = 'starting',
-      host = coalesce(${options.host}::text, host),
+      host = coalesce(${host}::text, host),
       -- The restored worktree is on its host; whoever claims from another one has its own.
-      worktree = coalesce(${options.worktree}::text,
-        CASE WHEN ${options.host}::text IS NULL OR ${options.host} = host THEN worktree END),
-      started_at = now(),
+      worktree = coalesce(${worktree}::text,
+        CASE WHEN ${host}::text IS NULL OR ${host} = host THEN worktree END),
+      started_at = now(), spawn_at = NULL, reserved_until = NULL,
       start_deadline_at = now() + make_interval(secs => start_seconds),
       deadline_at = now() + make_interval(secs => timeout_seconds)
     WHERE id = (
       SELECT pending.id FROM sessions AS pending JOIN agents ON agents.id = pending.agent_id
-      WHERE ${isNamed(options.agentName)} AND NOT agents.paused
-        AND pending.status = 'pending' AND pending.ready_at IS NOT NULL
-        AND pending.spawner = 'pull'
+      WHERE ${isNamed(choice.agentName)} AND NOT agents.paused AND pending.status = 'pending'
+        AND pending.id = coalesce(${sessionId}::uuid, pending.id)
+        AND (${resumedFrom}::uuid IS NULL OR pending.resumed_from = ${resumedFrom}::uuid)
+        AND CASE WHEN pending.reserved_until > now() THEN ${resumedFrom}::uuid IS NOT NULL
+          ELSE pending.ready_at IS NOT NULL AND pending.spawner = 'pull' END
       ORDER BY pending.id
       LIMIT 1
       FOR UPDATE OF pending SKIP LOCKED

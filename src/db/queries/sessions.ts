@@ -163,6 +163,8 @@ export async function endSession(
     reason: string;
     summary: string | null;
     resume: boolean;
+    /** Whether who ends it goes on with the next attempt itself. */
+    goesOn?: boolean;
   },
 ): Promise<Session | undefined> {
   return await db
@@ -176,6 +178,7 @@ export async function endSession(
       start_deadline_at: null,
       directive: null,
       resume_at: options.resume ? sql<Date>`now()` : null,
+      reserved_until: options.goesOn ? sql<Date>`now()` : null,
     })
     .where('id', '=', options.id)
     .where('ended_at', 'is', null)

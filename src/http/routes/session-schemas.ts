@@ -76,6 +76,18 @@ export const claimSchema = z
   .strictObject({
     host: storableText(255).min(1).optional(),
     worktree: storableText(4096).startsWith('/', 'must be an absolute path').optional(),
+    sessionId: z.uuid('must be a UUID').optional().openapi({
+      description:
+        'The waiting session to take. Without it, and without `resumedFrom`, the oldest.',
+    }),
+    resumedFrom: z.uuid('must be a UUID').optional().openapi({
+      description:
+        'The ended session whose next attempt to take, also while that is reserved for the supervisor of the ended one.',
+    }),
+  })
+  .refine(({ sessionId, resumedFrom }) => sessionId === undefined || resumedFrom === undefined, {
+    path: ['resumedFrom'],
+    error: 'cannot be together with sessionId',
   })
   .openapi('ClaimSession');
 
@@ -113,5 +125,11 @@ export const finishSchema = z
   .openapi('FinishSession');
 
 export const interruptSchema = z
-  .strictObject({ reason: storableText(1000).min(1, 'must say why') })
+  .strictObject({
+    reason: storableText(1000).min(1, 'must say why'),
+    goesOn: z.boolean().optional().openapi({
+      description:
+        'The caller saved all there is and goes on itself: the next attempt is kept for its claim (`resumedFrom`) for 45 seconds, then for everybody.',
+    }),
+  })
   .openapi('InterruptSession');

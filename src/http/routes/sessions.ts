@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Deps } from '../../deps.ts';
 import { enqueueSessionRuns } from '../../jobs/submit.ts';
 import { beat } from '../../services/sessions/beat.ts';
-import { claimPending } from '../../services/sessions/claim.ts';
+import { claim as claimSession } from '../../services/sessions/claim.ts';
 import {
   continuationInput,
   finishedPrompt,
@@ -64,12 +64,14 @@ const claim = createRoute({
   method: 'post',
   path: '/agents/{agentName}/claim',
   operationId: 'claimSession',
-  summary: 'Take the next pending resume of an agent',
+  summary: 'Take the next pending resume of an agent, or a given one',
   request: { params: agentNameParam, body: jsonBody(claimSchema, false) },
   responses: {
     200: json(claimedSchema, 'The session, its token, and the prompt to go on from'),
-    204: { description: 'Nothing is pending' },
-    ...problems(400, 404, 413),
+    204: {
+      description: 'Nothing is pending; the one that was asked for may be after `Retry-After`',
+    },
+    ...problems(400, 404, 409, 413),
   },
 });
 
@@ -172,8 +174,13 @@ export function sessionRoutes(deps: Deps) {
     .openapi(claim, async (c) => {
       const { agentName } = c.req.valid('param');
       assertMayActFor(c.get('principal'), agentName);
-      const claimed = await claimPending(db, { agentName, ...c.req.valid('json') });
-      if (!claimed) return c.body(null, 204);
+      const request = { agentName, ...c.req.valid('json') };
+      const answer = await claimSession(db, sessionSettings, request);
+      if (!('claimed' in answer)) {
+        const { retryAfterSeconds: wait } = answer;
+        return c.body(null, 204, wait === undefined ? {} : { 'Retry-After': String(wait) });
+      }
+      const { claimed } = answer;
       return c.json({ ...claimed, session: toSessionView(claimed.session) }, 200);
     })
     .openapi(list, async (c) => {
@@ -202,8 +209,7 @@ export function sessionRoutes(deps: Deps) {
     .openapi(interrupt, async (c) => {
       const { id } = c.req.valid('param');
       assertSession(c.get('principal'), id, { orOperator: true });
-      const { reason } = c.req.valid('json');
-      const { session, runs } = await interruptSession(db, id, reason, actorOf(c));
+      const { session, runs } = await interruptSession(db, id, c.req.valid('json'), actorOf(c));
       enqueueSessionRuns(deps, runs);
       return c.json(toSessionView(session), 200);
     })

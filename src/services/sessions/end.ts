@@ -48,14 +48,17 @@ export async function finishSession(
 /**
  * Ends a session from outside or on a signal: what is in its worktree is saved, and the work is
  * resumed as the policy allows. Returns the run that saves it too, which is to be handed to the queue.
+ *
+ * @param request.goesOn a supervisor that is alive goes on itself: its successor is kept for its claim
  */
 export async function interruptSession(
   db: Db,
   id: string,
-  reason: string,
+  request: { reason: string; goesOn?: boolean | undefined },
   actor: Actor = SYSTEM,
 ): Promise<{ session: Session; runs: Dispatch[] }> {
-  const why = await redactOf(db, id, reason);
+  const why = await redactOf(db, id, request.reason);
+  const goesOn = request.goesOn ?? false;
   const interrupted = await db.transaction().execute(async (trx) => {
     const session = await endSession(trx, {
       id,
@@ -63,6 +66,7 @@ export async function interruptSession(
       reason: why ?? '',
       summary: null,
       resume: true,
+      goesOn,
     });
     if (!session) return undefined;
     // What a session does itself is recorded by the session.
@@ -73,7 +77,8 @@ export async function interruptSession(
         details: { reason: why },
       });
     }
-    if (session.worktree === null) return { session, runs: [] };
+    // Who goes on itself has saved all there is, and no worker is to look into a worktree that is worked in.
+    if (session.worktree === null || goesOn) return { session, runs: [] };
     return { session, runs: await insertSessionRuns(trx, [sessionRun('checkpoint', id)]) };
   });
   if (interrupted) return interrupted;

@@ -53,7 +53,7 @@ export async function watchSessions(options: {
       await schedulePrune(trx, { rootId, succeeded: false, retentionDays });
     }
     const runs = await insertSessionRuns(trx, [
-      ...successors.map(({ id }) => sessionRun('resume', id)),
+      ...successors.filter(({ reserved }) => !reserved).map(({ id }) => sessionRun('resume', id)),
       ...unsaved(ended, successors).map(({ id }) => sessionRun('checkpoint', id)),
       ...late.again.map((id) => sessionRun('resume', id)),
       ...prunes.map((id) => sessionRun('prune', id)),

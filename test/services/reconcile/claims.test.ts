@@ -61,7 +61,7 @@ describe('an issue is free for the next agent', () => {
     const other = await another();
     await openAndSync();
     const first = await start(scene.agent, url(1));
-    await interruptSession(scene.stage.db, first.id, 'a restart');
+    await interruptSession(scene.stage.db, first.id, { reason: 'a restart' });
     await expect(start(other, url(1))).rejects.toMatchObject(refused);
   });
 
@@ -81,7 +81,7 @@ describe('an issue is free for the next agent', () => {
     const other = await another();
     await openAndSync();
     const first = await start(scene.agent, url(1));
-    await interruptSession(scene.stage.db, first.id, 'a restart');
+    await interruptSession(scene.stage.db, first.id, { reason: 'a restart' });
     await setPaused(scene.agent, true);
     expect(await sweep()).toBe(0);
     await expect(start(other, url(1))).rejects.toMatchObject(refused);

@@ -1,0 +1,19 @@
+import { sql } from 'kysely';
+
+/** What holds for agents whose policy does not say otherwise. */
+export type ResumeLimits = {
+  resumeBudget: number;
+  resumeBackoffSeconds: number;
+};
+
+/** SQL: how often the work of an agent in `agents` is resumed. */
+export const budgetOf = ({ resumeBudget }: Pick<ResumeLimits, 'resumeBudget'>) => sql<number>`
+  coalesce((agents.policy ->> 'resumeBudget')::int, ${resumeBudget}::int)`;
+
+/** SQL: how long after its end the work of a session in `ended` is resumed; each further time twice as long. */
+export const backoffOf = ({ resumeBackoffSeconds }: ResumeLimits) => sql`
+  make_interval(secs => (2 ^ (ended.attempt - 1)) * coalesce(
+    (agents.policy ->> 'resumeBackoffSeconds')::float, ${resumeBackoffSeconds}::float))`;
+
+/** How long a supervisor that goes on itself has for its claim, before others may go on. */
+export const RESERVED_TIME = sql`interval '45 seconds'`;
