@@ -9,7 +9,10 @@ export type Scan = {
   gone: Buffer[];
   /** Untracked repositories: paths end with a slash. */
   nested: Buffer[];
+  /** Folders end with a slash. */
   ignored: Buffer[];
+  /** Those of the ignored folders that hold data of Defib. */
+  dataDirs: Buffer[];
   unreadable: Buffer[];
 };
 
@@ -31,7 +34,14 @@ export async function scanWorktree(options: GitOptions): Promise<Scan> {
     env: { ...options.env, GIT_OPTIONAL_LOCKS: '1' },
   });
   const unreadable = unreadableFolders(stderr);
-  const scan: Scan = { changed: [], gone: [], nested: [], ignored: [], unreadable };
+  const scan: Scan = {
+    changed: [],
+    gone: [],
+    nested: [],
+    ignored: [],
+    dataDirs: [],
+    unreadable,
+  };
   for (const record of splitNul(stdout)) sortRecord(record, scan);
   return scan;
 }
@@ -100,6 +110,9 @@ export async function findOddities(
   }
   return odd;
 }
+
+/** All that one look at a worktree finds. */
+export type Look = { scan: Scan; odd: Oddities };
 
 const DIRECTORY = 0x64;
 const REPOSITORY = 0x67;

@@ -2,6 +2,14 @@ import type { Stats } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../errors.ts';
+import {
+  DATA_DIR_REASON,
+  findDataDirs,
+  foldersAbove,
+  keyOf,
+  outsideOf,
+  withoutDataDirs,
+} from './data-dirs.ts';
 import type { GitOptions } from './git.ts';
 import { gitText } from './git.ts';
 import { displayPath } from './names.ts';
@@ -9,7 +17,7 @@ import { nestedFiles } from './nested.ts';
 import type { PrivateDir } from './private-dir.ts';
 import { writing } from './private-dir.ts';
 import type { Repository } from './repository.ts';
-import type { Oddities, Scan } from './scan.ts';
+import type { Look, Oddities, Scan } from './scan.ts';
 import { findOddities, scanWorktree } from './scan.ts';
 import { addPaths, removePaths } from './stage.ts';
 import type { Submodules } from './submodules.ts';
@@ -24,8 +32,6 @@ export type Snapshot = {
   /** Paths that were hashed or dropped since the last look. */
   seen: { added: Buffer[]; gone: Buffer[] };
 };
-
-export type Look = { scan: Scan; odd: Oddities };
 
 /** Looks at the worktree: one walk by git, one by find(1), side by side. */
 export async function lookAround(
@@ -47,7 +53,7 @@ export async function lookAround(
   ]);
   // Git may not have come to it yet: the next one would wait.
   blocked.signal.throwIfAborted();
-  return { scan, odd };
+  return await withoutDataDirs(repository.worktree, { scan, odd });
 }
 
 const GIT_READS = /(?:^|\/)\.git(?:attributes|ignore)$/;
@@ -77,13 +83,13 @@ export async function snapshot(
 ): Promise<Snapshot> {
   const { scan, odd } = look;
   const { worktree } = repository;
-  const links = new Set(submodules.present.map(key));
+  const links = new Set(submodules.present.map(keyOf));
   const outside = outsideIgnored(scan.ignored);
   const own = await vetPaths(worktree, notBelow(scan.changed, links), caps);
   const repositories = nestedRepositories(scan, odd).filter(
-    (p) => outside(p) && !links.has(key(p)),
+    (p) => outside(p) && !links.has(keyOf(p)),
   );
-  const inner = await allNested(repository, dir, topmost(repositories), options);
+  const inner = await allNested(repository, dir, topmost(repositories), outside, options);
   const nested = await vetPaths(worktree, onlyNew(inner.files, scan), caps, own.bytes);
   const write = writing(dir, options);
   const gone = [...scan.gone, ...own.gone, ...nested.gone];
@@ -94,7 +100,7 @@ export async function snapshot(
   await onHashed();
   return {
     tree: unchanged ? knownTree : await gitText(['write-tree', '--missing-ok'], write),
-    emptyFolders: odd.emptyFolders.filter((p) => outside(p) && !links.has(key(p))),
+    emptyFolders: odd.emptyFolders.filter((p) => outside(p) && !links.has(keyOf(p))),
     notCaptured: [
       ...own.notCaptured,
       ...nested.notCaptured,
@@ -103,46 +109,45 @@ export async function snapshot(
       ...submodules.notCaptured,
       ...(await specialFiles(worktree, odd.special.filter(outside))),
       ...scan.unreadable.map((p) => ({ path: displayPath(p), reason: 'unreadable: folder' })),
-      ...ignoredList(scan.ignored),
+      ...scan.dataDirs.map(dataDirEntry),
+      ...ignoredList(scan.ignored.filter((path) => !scan.dataDirs.includes(path))),
     ],
     seen: { added: add, gone },
     warnings: odd.listed ? [] : ['find(1) is missing: empty folders and FIFOs are not listed.'],
   };
 }
 
-const key = (path: Buffer): string => path.toString('latin1').replace(/\/$/, '');
+const dataDirEntry = (path: Buffer): NotCaptured => ({
+  path: displayPath(path),
+  reason: DATA_DIR_REASON,
+});
 
 function nestedRepositories(scan: Scan, odd: Oddities): Buffer[] {
-  const all = new Map([...scan.nested, ...odd.repositories].map((path) => [key(path), path]));
+  const all = new Map([...scan.nested, ...odd.repositories].map((path) => [keyOf(path), path]));
   return [...all.values()];
 }
 
 /** Repositories inside other nested repositories are reached through those. */
 function topmost(paths: Buffer[]): Buffer[] {
-  const keys = new Set(paths.map(key));
-  return paths.filter((path) => !parents(key(path)).some((parent) => keys.has(parent)));
-}
-
-function parents(path: string): string[] {
-  const parts = path.split('/');
-  return parts.slice(1).map((_, n) => parts.slice(0, n + 1).join('/'));
+  const keys = new Set(paths.map(keyOf));
+  return paths.filter((path) => !foldersAbove(keyOf(path)).some((parent) => keys.has(parent)));
 }
 
 function notBelow(paths: Buffer[], links: Set<string>): Buffer[] {
   if (links.size === 0) return paths;
-  return paths.filter((path) => !links.has(key(path)));
+  return paths.filter((path) => !links.has(keyOf(path)));
 }
 
 /** Tests whether a path lies outside every ignored folder. */
 function outsideIgnored(ignored: readonly Buffer[]): (path: Buffer) => boolean {
-  const folders = new Set(ignored.filter((path) => path.at(-1) === 0x2f).map(key));
-  return (path) => !folders.has(key(path)) && !parents(key(path)).some((p) => folders.has(p));
+  return outsideOf(new Set(ignored.filter((path) => path.at(-1) === 0x2f).map(keyOf)));
 }
 
 async function allNested(
   repository: Repository,
   dir: PrivateDir,
   folders: Buffer[],
+  outside: (path: Buffer) => boolean,
   options: GitOptions,
 ) {
   const result: { files: Buffer[]; notCaptured: NotCaptured[] } = { files: [], notCaptured: [] };
@@ -151,13 +156,20 @@ async function allNested(
     result.files.push(...nested.files);
     result.notCaptured.push(...nested.notCaptured);
   }
-  return result;
+  // Without those that the look has found, also where no file of theirs counts for git.
+  const files = result.files.filter(outside);
+  const own = await findDataDirs(repository.worktree, files);
+  const left = [...own].map((path) => Buffer.from(`${path}/`, 'latin1'));
+  return {
+    files: files.filter(outsideOf(own)),
+    notCaptured: [...result.notCaptured, ...left.map(dataDirEntry)],
+  };
 }
 
 /** Nested folders that git took for untracked repositories are new; the others it has looked at itself. */
 function onlyNew(files: Buffer[], scan: Scan): Buffer[] {
-  const fresh = new Set(scan.nested.map(key));
-  return files.filter((file) => parents(key(file)).some((parent) => fresh.has(parent)));
+  const fresh = new Set(scan.nested.map(keyOf));
+  return files.filter((file) => foldersAbove(keyOf(file)).some((parent) => fresh.has(parent)));
 }
 
 async function specialFiles(worktree: string, paths: Buffer[]): Promise<NotCaptured[]> {
