@@ -5,6 +5,7 @@ import type { Log } from './log.ts';
 import { fail, openEntry, runProcess, type Running } from './process.ts';
 import { ensureFirstAgent } from './services/agents/first.ts';
 import { ensureOperatorAccess } from './services/tokens/bootstrap.ts';
+import { noteService } from './service-file.ts';
 import { start } from './start.ts';
 import { welcome } from './welcome.ts';
 
@@ -36,9 +37,11 @@ async function startAll(config: Config, log: Log): Promise<Running> {
     });
     const agentName = await ensureFirstAgent(started.deps.db);
     const url = config.publicUrl ?? started.http?.url ?? '';
-    process.stdout.write(welcome({ url, access, agentName }));
+    const leave = await noteService(config.dataDir, started.http?.url ?? url);
+    process.stdout.write(welcome({ url, access, agentName, dataDir: config.dataDir }));
     return {
       stop: async () => {
+        await leave();
         await started.stop().finally(() => embedded?.stop());
       },
     };

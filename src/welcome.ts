@@ -5,12 +5,14 @@ export function welcome(options: {
   url: string;
   access: OperatorAccess;
   agentName: string;
+  dataDir: string;
 }): string {
-  const { url, access, agentName } = options;
+  const { url, access, agentName, dataDir } = options;
   return `
 Defib listens on ${url}
   API docs   ${url}/docs
   Queues     ${url}/admin/queues  (any user name, the operator token as password)
+  Data       ${dataDir}
 
 Operator token: ${describe(access)}
 

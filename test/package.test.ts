@@ -108,8 +108,9 @@ describe.each(nodes)('on $name', ({ name, node, present }) => {
       const cwd = await mkdtemp(join(folder, 'empty-'));
       await chmod(cwd, 0o755);
       const bin = join(app(), 'node_modules/.bin/defib');
-      const service = spawn(bin, ['up'], { cwd, env: env({ PORT: '0' }) });
-      const line = tether([join(cwd, '.defib/postgres/postmaster.pid')], cwd);
+      const service = spawn(bin, ['up'], { cwd, env: env({ PORT: '0', HOME: cwd }) });
+      const pidFile = join(cwd, '.local/share/defib/postgres/postmaster.pid');
+      const line = tether([pidFile], cwd);
       let output = '';
       service.stdout.on('data', (chunk: Buffer) => void (output += chunk.toString()));
       service.stderr.on('data', (chunk: Buffer) => void (output += chunk.toString()));
@@ -124,7 +125,9 @@ describe.each(nodes)('on $name', ({ name, node, present }) => {
           90_000,
         );
         const defib = (...args: string[]) =>
-          run(bin, args, { cwd, env: env({ DEFIB_URL: url }) }).then(({ stdout }) => stdout.trim());
+          run(bin, args, { cwd, env: env({ DEFIB_URL: url, HOME: cwd }) }).then(({ stdout }) =>
+            stdout.trim(),
+          );
 
         const token = await defib('token', 'issue', '--agent', 'builder');
         const beat = await fetch(`${url}/api/agents/builder/heartbeat`, {
@@ -143,7 +146,7 @@ describe.each(nodes)('on $name', ({ name, node, present }) => {
         await line.release();
       }
       expect(service.exitCode).toBe(0);
-      expect(existsSync(join(cwd, '.defib/postgres/postmaster.pid'))).toBe(false);
+      expect(existsSync(pidFile)).toBe(false);
     },
     180_000,
   );

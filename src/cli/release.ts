@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { useUserDataDir } from './frame/data-dir.ts';
 
 export function define(command: Command): void {
   command
@@ -7,6 +8,7 @@ export function define(command: Command): void {
         'and sees to it that an operator can get in. "defib up" alone does both by itself.',
     )
     .action(async () => {
+      useUserDataDir();
       await import('../release.ts');
     });
 }

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -9,6 +9,7 @@ import { COMMANDS } from '../../src/cli/commands.ts';
 import { createFullProgram } from '../../src/cli/frame/program.ts';
 import { findToken } from '../../src/cli/frame/service.ts';
 import { pickPort } from '../../src/db/embedded/port.ts';
+import { noteService } from '../../src/service-file.ts';
 import { version } from '../../src/version.ts';
 import { defib } from '../setup/defib.ts';
 import { startService, type TestService } from '../setup/service.ts';
@@ -145,6 +146,22 @@ describe('the operator token of this machine', () => {
     expect(code).toBe(0);
     const elsewhere = { DEFIB_URL: service.url, DEFIB_DATA_DIR: join(folder, '.defib') };
     expect((await defib(['sessions'], { env: elsewhere })).code).toBe(0);
+  });
+
+  it('is found from any folder, with the address, while the service runs', async () => {
+    const home = join(folder, 'home');
+    const dataDir = join(home, 'defib');
+    await cp(join(folder, '.defib'), dataDir, { recursive: true });
+    const call = () => defib(['agents', 'list'], { env: { XDG_DATA_HOME: home } });
+    const leave = await noteService(dataDir, service.url);
+    expect(await call()).toMatchObject({ code: 0, stderr: '' });
+    await leave();
+    const port = await pickPort(undefined);
+    await writeFile(
+      join(dataDir, 'service.json'),
+      JSON.stringify({ url: `http://127.0.0.1:${port}`, pid: process.pid, start: 'long ago' }),
+    );
+    expect((await call()).stderr).not.toContain(String(port));
   });
 
   it('is sent to no other machine', async () => {

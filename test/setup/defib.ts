@@ -23,11 +23,14 @@ export type DefibOptions = {
   cwd?: string;
 };
 
+/** Whoever runs the tests may have a service, and have logged in to one. */
+const NOBODY = { XDG_CONFIG_HOME: '/nonexistent', XDG_DATA_HOME: '/nonexistent' };
+
 /** Starts `defib` as a process of its own, with this environment alone. */
 export function startDefib(args: string[], { env = {}, cwd = '/' }: DefibOptions): RunningDefib {
   const child = spawn(process.execPath, [DEFIB, ...args], {
     cwd,
-    env: { PATH: process.env['PATH'], TZ: 'UTC', ...env },
+    env: { PATH: process.env['PATH'], TZ: 'UTC', ...NOBODY, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 280_000,
     killSignal: 'SIGKILL',

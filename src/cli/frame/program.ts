@@ -14,9 +14,8 @@ Examples:
   defib doctor                               find out why something does not work
 
 Environment:
-  DEFIB_URL     where the service is (default: http://127.0.0.1:4700)
-  DEFIB_TOKEN   how to get in; on the machine of the service, the operator token in
-                DEFIB_DATA_DIR/credentials.json (default: .defib) is found by itself
+  DEFIB_URL     where the service is (default: your own, which runs on this machine)
+  DEFIB_TOKEN   how to get in; the operator token of your own service is found by itself
 `;
 
 /**

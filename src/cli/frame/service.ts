@@ -1,9 +1,13 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Client, createClient } from '../../client/index.ts';
+import { userDataDir } from '../../data-dir.ts';
+import { readService, type RunningService } from '../../service-file.ts';
 import { CliError } from './errors.ts';
+import { readLogins } from './login-file.ts';
 
-const DEFAULT_URL = 'http://127.0.0.1:4700';
+export const DEFAULT_URL = 'http://127.0.0.1:4700';
 
 /** No call of ours is held open for longer: runs are waited for 60 s at most. */
 const ANSWER_MS = 90_000;
@@ -22,7 +26,7 @@ export async function openService(): Promise<Service> {
     throw new CliError(
       'no_token',
       `There is no token for ${url}.`,
-      `Set DEFIB_TOKEN, or call defib in the folder where the service runs on this machine: it reads ${credentialsFile()}.`,
+      `Set DEFIB_TOKEN, or "defib login --url ${url}". Of a service on this machine, ${credentialsFile(url)} is read.`,
     );
   }
   return { url, client: clientFor(url, token) };
@@ -38,14 +42,24 @@ export const clientFor = (url: string, token: string | undefined): Client =>
       }),
   });
 
-/** @throws CliError `invalid_url` */
+/**
+ * `DEFIB_URL`, or else where "defib login" was to, or else the service that runs on this machine.
+ *
+ * @throws CliError `invalid_url`
+ */
 export function serviceUrl(): string {
-  const url = process.env['DEFIB_URL'] || DEFAULT_URL;
+  const given = process.env['DEFIB_URL'];
+  const url = given || readLogins().current || localService()?.url || DEFAULT_URL;
+  return checkedUrl(url, 'DEFIB_URL');
+}
+
+/** @throws CliError `invalid_url` */
+export function checkedUrl(url: string, name: string): string {
   const protocol = URL.parse(url)?.protocol;
   if (protocol !== 'http:' && protocol !== 'https:') {
     throw new CliError(
       'invalid_url',
-      `DEFIB_URL is "${url}", which is not an http(s) URL.`,
+      `${name} is "${url}", which is not an http(s) URL.`,
       `Set it like ${DEFAULT_URL}.`,
     );
   }
@@ -53,25 +67,52 @@ export function serviceUrl(): string {
 }
 
 /**
- * `DEFIB_TOKEN`, or else the operator's. The operator token of this machine's service goes to no other
- * machine: a DEFIB_URL that leads elsewhere needs a DEFIB_TOKEN.
+ * `DEFIB_TOKEN`, or that of "defib login" for this service, or else the operator's. The operator token of this
+ * machine's service goes to no other machine: a URL that leads elsewhere needs a token of its own.
  */
 export async function findToken(url: string): Promise<string | undefined> {
   if (process.env['DEFIB_TOKEN']) return process.env['DEFIB_TOKEN'];
+  const { services } = readLogins();
+  if (Object.hasOwn(services, url)) return services[url]?.token;
   if (!isThisMachine(url)) return undefined;
-  return process.env['DEFIB_OPERATOR_TOKEN'] || (await readCredentials());
+  return process.env['DEFIB_OPERATOR_TOKEN'] || (await readCredentials(url));
 }
 
 const isThisMachine = (url: string): boolean =>
   /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
 
-/** Where `defib up` keeps the operator token that it made. */
-export const credentialsFile = (): string =>
-  join(resolve(process.env['DEFIB_DATA_DIR'] || '.defib'), 'credentials.json');
+/**
+ * Where a service of this user keeps its data: as it is told, or else that of `npm start` in this folder, and that of
+ * `defib up`.
+ */
+export function dataDirs(env: NodeJS.ProcessEnv = process.env): string[] {
+  const given = env['DEFIB_DATA_DIR'];
+  return given ? [resolve(given)] : [resolve('.defib'), userDataDir(env)];
+}
 
-async function readCredentials(): Promise<string | undefined> {
+/** The service of this user that runs now. */
+export function localService(): (RunningService & { dataDir: string }) | undefined {
+  for (const dataDir of dataDirs()) {
+    const service = readService(dataDir);
+    if (service) return { ...service, dataDir };
+  }
+  return undefined;
+}
+
+/** Where the operator token is that the service on this machine has made. */
+export function credentialsFile(url?: string): string {
+  const dirs = dataDirs();
+  const serving = url === undefined ? undefined : dirs.find((dir) => readService(dir)?.url === url);
+  const files = dirs.map((dir) => join(dir, 'credentials.json'));
+  const found = serving
+    ? join(serving, 'credentials.json')
+    : files.find((file) => existsSync(file));
+  return found ?? files.at(-1) ?? '';
+}
+
+async function readCredentials(url: string): Promise<string | undefined> {
   try {
-    const parsed: unknown = JSON.parse(await readFile(credentialsFile(), 'utf8'));
+    const parsed: unknown = JSON.parse(await readFile(credentialsFile(url), 'utf8'));
     if (typeof parsed !== 'object' || parsed === null || !('operatorToken' in parsed)) return;
     return typeof parsed.operatorToken === 'string' ? parsed.operatorToken : undefined;
   } catch {

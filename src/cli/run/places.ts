@@ -1,9 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
+import { markDataDir } from '../../data-dir.ts';
 import { CliError } from '../frame/errors.ts';
 import { startOf } from './processes.ts';
 
@@ -56,6 +57,8 @@ export async function makePlaces(places: Places): Promise<void> {
   for (const folder of [places.folder, places.outbox, places.agent]) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   }
+  // The folder of all sessions lies in that of the state.
+  await markDataDir(dirname(dirname(places.folder)));
 }
 
 export async function writeSaved(places: Places, saved: SavedSession): Promise<void> {

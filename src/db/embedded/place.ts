@@ -10,6 +10,7 @@ import {
   symlink,
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { markDataDir } from '../../data-dir.ts';
 import { AppError } from '../../errors.ts';
 import type { Account } from './account.ts';
 import { chooseAccount, ownAccount } from './account.ts';
@@ -46,6 +47,7 @@ async function makeDataDir(dataDir: string): Promise<string> {
   await mkdir(dataDir, { recursive: true, mode: root ? 0o711 : 0o700 });
   // The umask may have closed it. A folder with something in it may be more than ours: left alone.
   if (root && (await readdir(dataDir)).length === 0) await chmod(dataDir, 0o711);
+  await markDataDir(dataDir);
   return realpath(dataDir);
 }
 

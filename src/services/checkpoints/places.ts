@@ -1,5 +1,6 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { markDataDir } from '../../data-dir.ts';
 
 /** Where a worker keeps what it needs for checkpoints, all below its data folder. */
 export type Places = {
@@ -31,6 +32,7 @@ export async function makePlaces(dataDir: string, shared = false): Promise<Place
   for (const folder of Object.values(places)) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   }
+  await markDataDir(dataDir);
   if (shared) {
     for (const folder of [dataDir, places.worktrees, places.agents]) await chmod(folder, 0o711);
   }

@@ -1,5 +1,6 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { markDataDir } from '../../data-dir.ts';
 import type { Db } from '../../db/connect.ts';
 import { findValidToken, validOperatorTokenExists } from '../../db/queries/tokens.ts';
 import { issueToken } from './issue.ts';
@@ -37,6 +38,7 @@ export async function ensureOperatorAccess(options: {
   }
   const { token } = await issueToken(options.db, { scope: 'operator' });
   await mkdir(options.dataDir, { recursive: true });
+  await markDataDir(options.dataDir);
   await writeFile(path, `${JSON.stringify({ operatorToken: token }, null, 2)}\n`, { mode: 0o600 });
   // The mode above counts only for a new file.
   await chmod(path, 0o600);
