@@ -19,6 +19,7 @@ import * as audit from './migrations/0011_audit.ts';
 import * as worktreeOwners from './migrations/0012_worktree_owners.ts';
 import * as watchAt from './migrations/0013_watch_at.ts';
 import * as reservedSuccessors from './migrations/0014_reserved_successors.ts';
+import * as verbs from './migrations/0015_verbs.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -39,6 +40,7 @@ const migrations: Record<string, Migration> = {
   '0012_worktree_owners': worktreeOwners,
   '0013_watch_at': watchAt,
   '0014_reserved_successors': reservedSuccessors,
+  '0015_verbs': verbs,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */

@@ -225,7 +225,10 @@ CREATE TABLE sessions (
   spawn_error text,
   issue_key text,
   watch_at timestamp with time zone,
-  reserved_until timestamp with time zone
+  reserved_until timestamp with time zone,
+  extra_budget integer NOT NULL DEFAULT 0,
+  from_checkpoint_id uuid,
+  waiting_for text
 );
 
 CREATE TABLE sync_pages (
@@ -304,6 +307,7 @@ ALTER TABLE runs ADD CONSTRAINT runs_kind_check CHECK ((kind = ANY (ARRAY['heart
 ALTER TABLE runs ADD CONSTRAINT runs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'ok'::text, 'warning'::text, 'error'::text])));
 ALTER TABLE sessions ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 ALTER TABLE sessions ADD CONSTRAINT sessions_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;
+ALTER TABLE sessions ADD CONSTRAINT sessions_from_checkpoint_id_fkey FOREIGN KEY (from_checkpoint_id) REFERENCES checkpoints(id) ON DELETE SET NULL;
 ALTER TABLE sessions ADD CONSTRAINT sessions_latest_checkpoint_id_fkey FOREIGN KEY (latest_checkpoint_id) REFERENCES checkpoints(id) ON DELETE SET NULL;
 ALTER TABLE sessions ADD CONSTRAINT sessions_resumed_from_fkey FOREIGN KEY (resumed_from) REFERENCES sessions(id) ON DELETE SET NULL;
 ALTER TABLE sessions ADD CONSTRAINT sessions_check CHECK (((status = ANY (ARRAY['pending'::text, 'starting'::text, 'running'::text])) = (ended_at IS NULL)));
@@ -343,6 +347,7 @@ CREATE INDEX runs_trouble_idx ON public.runs USING btree (status, id DESC) WHERE
 CREATE INDEX runs_waiting_idx ON public.runs USING btree (agent_id, kind) WHERE (finished_at IS NULL);
 CREATE INDEX sessions_agent_id_idx ON public.sessions USING btree (agent_id, id DESC);
 CREATE INDEX sessions_attention_idx ON public.sessions USING btree (id DESC) WHERE needs_attention;
+CREATE INDEX sessions_from_checkpoint_id_idx ON public.sessions USING btree (from_checkpoint_id) WHERE (from_checkpoint_id IS NOT NULL);
 CREATE INDEX sessions_latest_checkpoint_id_idx ON public.sessions USING btree (latest_checkpoint_id) WHERE (latest_checkpoint_id IS NOT NULL);
 CREATE UNIQUE INDEX sessions_live_issue_key ON public.sessions USING btree (issue_key) WHERE ((ended_at IS NULL) AND (issue_key IS NOT NULL));
 CREATE INDEX sessions_pending_idx ON public.sessions USING btree (agent_id, id) WHERE (status = 'pending'::text);

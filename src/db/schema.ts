@@ -280,6 +280,7 @@ export type SessionsTable = {
   remote_commit: string | null;
   /** From when on the checkpoints of this ended session are to be pruned; null: not, or done. */
   prune_at: Timestamp | null;
+  /** How its agent was started. What waits to be started goes by the agent's policy of the day. */
   spawner: Generated<SpawnerPolicy['type']>;
   /** What became of the work that this session goes on from. */
   restored: ColumnType<RestoreOutcome | null, string | null | undefined, string | null>;
@@ -292,6 +293,12 @@ export type SessionsTable = {
   /** When that is tried again if the session is not ready by then. */
   spawn_at: Timestamp | null;
   spawn_error: string | null;
+  /** Resumes that were granted to the chain beyond the budget of the policy. */
+  extra_budget: Generated<number>;
+  /** The checkpoint that a person chose for this session to go on from; null: the newest. */
+  from_checkpoint_id: string | null;
+  /** What a pending session waits for that only the worker which tried to start it knows. */
+  waiting_for: string | null;
 };
 
 /** Whether the work of the last attempt is in the new worktree; if not, why. */

@@ -25,6 +25,7 @@ import { checkpointRoutes, isUpload } from './routes/checkpoints.ts';
 import { heartbeatRoutes } from './routes/heartbeat.ts';
 import { repoRoutes } from './routes/repos.ts';
 import { runRoutes } from './routes/runs.ts';
+import { sessionVerbRoutes } from './routes/session-verbs.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { createRouter } from './validation.ts';
@@ -95,6 +96,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
   app.route('/api', auditRoutes(deps));
   app.route('/api', runRoutes(deps));
   app.route('/api', sessionRoutes(deps));
+  app.route('/api', sessionVerbRoutes(deps));
   app.route('/api', checkpointRoutes(deps, options.pressure));
   app.use(
     '/mcp',

@@ -28,6 +28,20 @@ const hurry = (flow: Resumable) =>
     flow.db(),
   );
 
+/** Waits until the successor is flagged after three tries; then as if half an hour of them had passed. */
+async function gaveUp(flow: Resumable, rootId: string): Promise<Answer['body']> {
+  const flagged = await until('a person is told', async () => {
+    await hurry(flow);
+    const [, successor] = (await flow.session(rootId)).attempts;
+    return successor?.needsAttention && successor;
+  });
+  expect(flagged).toMatchObject({ status: 'pending', waitingFor: 'back-off' });
+  expect(await flow.runs('resume', flagged.id)).toHaveLength(3);
+  await sql`UPDATE sessions SET spawn_tries = 12 WHERE id = ${flagged.id}`.execute(flow.db());
+  await hurry(flow);
+  return await attempt(flow, rootId, 2, 'failed');
+}
+
 const pids: number[] = [];
 const pidIn = async (worktree: string) => {
   const file = join(worktree, 'agent.pid');
@@ -115,26 +129,62 @@ describe('an agent that does not come to life', () => {
     await flow.expire(session.id);
     return session;
   };
-  const gaveUp = async (id: string) =>
-    await until('it is given up', async () => {
-      await hurry(flow);
-      const [, successor] = (await flow.session(id)).attempts;
-      return successor?.status === 'failed' && successor;
-    });
 
-  it('whose command does not exist is given up after three tries, with the reason', async () => {
+  it('whose command does not exist is flagged, tried for long, and then given up', async () => {
     const session = await resumed({ type: 'command', command: ['/no/such'] });
-    const failed = await gaveUp(session.id);
+    const failed = await gaveUp(flow, session.id);
     expect(failed).toMatchObject({
       endReason: 'spawn_failed',
       needsAttention: true,
       summary: expect.stringContaining('ended with code 127 before its first heartbeat'),
     });
-    expect(await flow.runs('resume', failed.id)).toHaveLength(3);
     const listed = await flow.service.call('GET', '/api/sessions?needsAttention=true');
     expect(listed.body.items.map(({ id }: { id: string }) => id)).toContain(failed.id);
     const kept = await flow.service.call('GET', `/api/sessions/${session.id}/checkpoints`);
     expect(kept.body.items).toHaveLength(1);
+
+    // Mended, it goes on where it was.
+    await flow.policy({ spawner: command });
+    const answer = await flow.service.call('POST', `/api/sessions/${failed.id}/resume`);
+    expect(answer).toMatchObject({ status: 201, body: { attempt: 3, resumedFrom: failed.id } });
+    const third = await attempt(flow, session.id, 3, 'running');
+    await pidIn(third.worktree);
+    expect(await flow.session(failed.id)).toMatchObject({ needsAttention: false });
+    writeFileSync(join(third.worktree, 'finish'), '');
+    await attempt(flow, session.id, 3, 'completed');
+  });
+
+  it('is started by the spawner that the policy gets while it waits', async () => {
+    await flow.policy({});
+    const { worktree } = flow.clone('waits');
+    makeDirty(worktree);
+    const first = await flow.start({ worktree });
+    await flow.expire(first.id);
+    const waits = await until('it waits', async () => {
+      const [, next] = (await flow.session(first.id)).attempts;
+      return next?.waitingFor === 'claim' && next;
+    });
+    await flow.policy({ spawner: command });
+    const second = await attempt(flow, first.id, 2, 'running');
+    expect(second.id).toBe(waits.id);
+    await pidIn(second.worktree);
+    expect(readFileSync(join(second.worktree, 'a.txt'), 'utf8')).toBe('one\nstaged\nunstaged\n');
+    writeFileSync(join(second.worktree, 'finish'), '');
+    await attempt(flow, first.id, 2, 'completed');
+  });
+
+  it('is tried at once when the policy is mended, and can be claimed when it has none', async () => {
+    const session = await resumed({ type: 'command', command: ['/no/such'] });
+    await until('it has failed once', async () => {
+      const [, next] = (await flow.session(session.id)).attempts;
+      return next?.waitingFor === 'back-off' && next;
+    });
+    await sql`UPDATE sessions SET spawn_at = now() + interval '1 day'
+      WHERE status = 'pending' AND resumed_from = ${session.id}`.execute(flow.db());
+    await flow.policy({});
+    const claimed = await flow.claim({ host: 'here' });
+    expect(claimed.session.resumedFrom).toBe(session.id);
+    await claimed.post('finish', { outcome: 'completed' });
   });
 
   it('whose command fails at once is resumed within its budget', async () => {
@@ -220,11 +270,7 @@ describe('agents started by webhook', () => {
     received = [];
     answers = Array.from({ length: 3 }, () => 'http://169.254.169.254/latest/meta-data');
     const session = await expired();
-    const failed = await until('it is given up', async () => {
-      await hurry(flow);
-      const [, successor] = (await flow.session(session.id)).attempts;
-      return successor?.status === 'failed' && successor;
-    });
+    const failed = await gaveUp(flow, session.id);
     expect(received).toHaveLength(3);
     expect(failed).toMatchObject({
       endReason: 'spawn_failed',

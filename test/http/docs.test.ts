@@ -136,6 +136,21 @@ describe('what the service answers', () => {
       { token: next.token, body: { outcome: 'completed' } },
       { id: next.session.id },
     );
+    await callVerbs();
+  }
+
+  async function callVerbs() {
+    const { body } = await call('POST /api/agents/{agentName}/sessions', {
+      body: { objective: 'mend it' },
+    });
+    const { id } = body.session;
+    await call('POST /api/sessions/{id}/cancel', { body: { reason: 'not now' } }, { id });
+    const resume = 'POST /api/sessions/{id}/resume';
+    const { body: next } = await call(resume, { body: { extraBudget: 1 } }, { id });
+    await call(resume, {}, { id });
+    await call('POST /api/sessions/{id}/dismiss', {}, { id });
+    await call('POST /api/sessions/{id}/cancel', {}, { id: next.id });
+    await call('POST /api/sessions/{id}/dismiss', {}, { id });
   }
 
   async function callCheckpoints(id: string, token: string) {

@@ -174,7 +174,8 @@ function openRun(job: Job, tools: Tools): Run {
 /** Of a session that its own agent has finished, the agent may come to its end in peace. */
 async function refused(run: Run, error: DefibError): Promise<void> {
   const session = await run.api.read().catch(() => undefined);
-  if (session && ['completed', 'failed', 'cancelled'].includes(session.status)) {
+  const ofItsOwn = session && session.endReason === session.status;
+  if (ofItsOwn && ['completed', 'failed', 'cancelled'].includes(session.status)) {
     if (!run.settled) run.tools.tell(`The session was ended by its own word: ${session.status}.`);
     run.settled = session.status;
   } else {

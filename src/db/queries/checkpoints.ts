@@ -114,7 +114,7 @@ export async function insertCheckpoint(
         spawn_tries = 1,
         spawn_at = CASE WHEN ready_at IS NULL THEN spawn_at ELSE now() END
       WHERE resumed_from = ${checkpoint.sessionId} AND status = 'pending'
-        AND NOT ${late}::boolean`.execute(trx);
+        AND from_checkpoint_id IS NULL AND NOT ${late}::boolean`.execute(trx);
   return await findCheckpoint(trx, checkpoint.id);
 }
 

@@ -1,12 +1,16 @@
 import { sql } from 'kysely';
 import type { Db } from '../connect.ts';
-import { backoffOf, budgetOf, type ResumeLimits } from './session-limits.ts';
+import type { SpawnerPolicy } from '../schema.ts';
+import { backoffOf, type ResumeLimits, withinBudget } from './session-limits.ts';
+import { spawnerType } from './spawners.ts';
 
 export type SuccessorOutlook = {
   /** Whether a successor is wanted of the session, or will be. */
   wanted: boolean;
   paused: boolean;
   hasBudget: boolean;
+  /** How the agent's resumed sessions are started, now. */
+  spawner: SpawnerPolicy['type'];
   /** Seconds of its back-off that are left. */
   waitSeconds: number;
   /** Another session that works on its issue now. */
@@ -21,7 +25,7 @@ export async function successorOutlook(
 ): Promise<SuccessorOutlook | undefined> {
   const { rows } = await sql<SuccessorOutlook>`
     SELECT ended.resume_at IS NOT NULL AS wanted, agents.paused,
-      ended.attempt <= ${budgetOf(defaults)} AS "hasBudget",
+      ${withinBudget('ended', defaults)} AS "hasBudget", ${spawnerType} AS spawner,
       greatest(0, extract(epoch FROM ended.ended_at + ${backoffOf(defaults)} - now()))::float
         AS "waitSeconds",
       (SELECT other.id FROM sessions AS other

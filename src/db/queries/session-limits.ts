@@ -10,6 +10,10 @@ export type ResumeLimits = {
 export const budgetOf = ({ resumeBudget }: Pick<ResumeLimits, 'resumeBudget'>) => sql<number>`
   coalesce((agents.policy ->> 'resumeBudget')::int, ${resumeBudget}::int)`;
 
+/** SQL: a session of `table` may be resumed once more, by the policy in `agents` and what was granted to its chain. */
+export const withinBudget = (table: string, limits: Pick<ResumeLimits, 'resumeBudget'>) =>
+  sql<boolean>`(${sql.ref(table)}.attempt <= ${budgetOf(limits)} + ${sql.ref(table)}.extra_budget)`;
+
 /** SQL: how long after its end the work of a session in `ended` is resumed; each further time twice as long. */
 export const backoffOf = ({ resumeBackoffSeconds }: ResumeLimits) => sql`
   make_interval(secs => (2 ^ (ended.attempt - 1)) * coalesce(

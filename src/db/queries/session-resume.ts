@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { Db } from '../connect.ts';
-import type { RestoreOutcome, Session } from '../schema.ts';
+import type { RestoreOutcome, Session, SpawnerPolicy } from '../schema.ts';
 import { schedulePrune } from './session-prune.ts';
+import { hasSpawner, PULL } from './spawners.ts';
 
 /**
  * How a pending successor comes to life. Each write names the checkpoint that it was made from: a
@@ -28,47 +29,64 @@ export async function noteRestored(
   return rows.length > 0;
 }
 
-/** From now on the session can be claimed. */
+/** From now on the session can be claimed. Not where the agent has a spawner by now. */
 export async function markReady(db: Db, prepared: Prepared): Promise<boolean> {
   const { rows } = await sql<{ id: string }>`
-    UPDATE sessions SET ready_at = coalesce(ready_at, now()), spawn_at = NULL, spawn_error = NULL
+    UPDATE sessions SET
+      ready_at = coalesce(ready_at, now()), spawn_at = NULL, needs_attention = false,
+      ${forgotten}
     WHERE id = ${prepared.id} AND status = 'pending'
       AND latest_checkpoint_id IS NOT DISTINCT FROM ${prepared.checkpointId}::uuid
+      AND EXISTS (
+        SELECT FROM agents WHERE agents.id = sessions.agent_id AND ${hasSpawner(PULL)})
     RETURNING id`.execute(db);
   return rows.length > 0;
 }
+
+/** SQL: what an earlier try has left to say. */
+const forgotten = sql`spawn_error = NULL, summary = NULL, waiting_for = NULL`;
 
 /**
  * Says that a run is about to start the session's agent: `starting` from now, with its time for the
  * first heartbeat. The same run may say so again, after its worker died: that start may have failed,
  * and the token it was given is void. Undefined: somebody else has started it, it goes on from a
- * newer checkpoint, the agent is paused, or the host has as many agents as it may have. To be called
- * in a transaction: agents of one host are counted one start after another.
+ * newer checkpoint, the agent is paused or is to be started in another way by now, or the host has as many
+ * agents as it may have. To be called in a transaction: agents of one host are counted one start after another.
  */
 export async function startSpawn(
   db: Db,
   prepared: Prepared,
-  spawn: { runId: string; host: string; limit: number },
+  spawn: { runId: string; host: string; limit: number; spawner: SpawnerPolicy },
 ): Promise<Session | undefined> {
+  const { type } = spawn.spawner;
   await sql`SELECT FROM worker_hosts WHERE host = ${spawn.host} FOR UPDATE`.execute(db);
   const { rows } = await sql<Session>`
     UPDATE sessions SET
-      status = 'starting', spawn_run_id = ${spawn.runId}, spawn_at = NULL, spawn_error = NULL,
-      host = CASE WHEN spawner = 'command' THEN ${spawn.host} ELSE host END,
+      status = 'starting', spawn_run_id = ${spawn.runId}, spawn_at = NULL, ${forgotten},
+      spawner = ${type},
+      host = CASE WHEN ${type} = 'command' THEN ${spawn.host} ELSE host END,
       started_at = now(),
       start_deadline_at = now() + make_interval(secs => start_seconds),
       deadline_at = now() + make_interval(secs => timeout_seconds)
     WHERE id = ${prepared.id}
       AND (status = 'pending' OR (status = 'starting' AND spawn_run_id = ${spawn.runId}))
       AND latest_checkpoint_id IS NOT DISTINCT FROM ${prepared.checkpointId}::uuid
-      AND NOT EXISTS (SELECT FROM agents WHERE agents.id = sessions.agent_id AND agents.paused)
-      AND (spawner <> 'command' OR ${spawn.limit}::int > (
+      AND EXISTS (
+        SELECT FROM agents WHERE agents.id = sessions.agent_id AND NOT agents.paused
+          AND ${hasSpawner(spawn.spawner)})
+      AND (${type} <> 'command' OR ${spawn.limit}::int > (
         SELECT count(*) FROM sessions AS other
         WHERE other.host = ${spawn.host} AND other.spawner = 'command'
           AND other.status IN ('starting', 'running') AND other.id <> ${prepared.id}))
     RETURNING *`.execute(db);
   return rows[0];
 }
+
+/** SQL: a while that doubles with each try, up to eight and a half minutes. */
+const NEXT_TRY = sql`make_interval(secs => 2 ^ least(spawn_tries, 9))`;
+
+/** A person is told while it is still tried: what is wrong may be for him to mend. */
+const TELL_AFTER_TRIES = 3;
 
 /**
  * Notes that a session could not be prepared or started: it is pending again, and tried again after
@@ -80,9 +98,10 @@ export async function noteSpawnFailure(
 ): Promise<boolean> {
   const { rows } = await sql<{ id: string }>`
     UPDATE sessions SET
-      status = 'pending', spawn_error = ${failure.error},
-      started_at = NULL, start_deadline_at = NULL, deadline_at = NULL,
-      spawn_at = now() + make_interval(secs => 2 ^ least(spawn_tries, 6))
+      status = 'pending', spawn_error = ${failure.error}, summary = ${failure.error},
+      started_at = NULL, start_deadline_at = NULL, deadline_at = NULL, waiting_for = NULL,
+      needs_attention = needs_attention OR spawn_tries >= ${TELL_AFTER_TRIES},
+      spawn_at = now() + ${NEXT_TRY}
     WHERE id = ${failure.id}
       AND (status = 'pending' OR (status = 'starting' AND spawn_run_id = ${failure.runId}))
     RETURNING id`.execute(db);
@@ -100,8 +119,9 @@ export async function noteResumeGivenUp(
 ): Promise<boolean> {
   const { rows } = await sql<{ id: string }>`
     UPDATE sessions SET
-      spawn_error = ${failure.error},
-      spawn_at = now() + make_interval(secs => 2 ^ least(spawn_tries, 6))
+      spawn_error = ${failure.error}, summary = ${failure.error}, waiting_for = NULL,
+      needs_attention = needs_attention OR spawn_tries >= ${TELL_AFTER_TRIES},
+      spawn_at = now() + ${NEXT_TRY}
     WHERE id = ${failure.id} AND status = 'pending' AND ready_at IS NULL
       AND NOT EXISTS (
         SELECT FROM runs
@@ -168,12 +188,16 @@ export async function takeSpawnDue(
 /** A run that prepares a session has this long before another one is made. */
 export const PREPARE_TIME = sql`interval '15 minutes'`;
 
-/** Puts off the start of a session that only waits for a place; that is no try. */
-export async function deferSpawn(db: Db, id: string): Promise<boolean> {
+/** Puts off the start of a session that only waits for a place, or for a policy to settle; that is no try. */
+export async function deferSpawn(
+  db: Db,
+  deferred: { id: string; waitingFor: string | null },
+): Promise<boolean> {
   const { rows } = await sql<{ id: string }>`
     UPDATE sessions SET
-      spawn_at = now() + interval '5 seconds', spawn_tries = greatest(spawn_tries - 1, 0)
-    WHERE id = ${id} AND status = 'pending'
+      spawn_at = now() + interval '5 seconds', spawn_tries = greatest(spawn_tries - 1, 0),
+      waiting_for = ${deferred.waitingFor}
+    WHERE id = ${deferred.id} AND status = 'pending'
     RETURNING id`.execute(db);
   return rows.length > 0;
 }

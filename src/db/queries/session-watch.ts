@@ -2,12 +2,10 @@ import { sql } from 'kysely';
 import type { Db } from '../connect.ts';
 import type { Session } from '../schema.ts';
 import { isNamed } from './agents.ts';
-import { backoffOf, budgetOf, RESERVED_TIME, type ResumeLimits } from './session-limits.ts';
+import { RESERVED_TIME, type ResumeLimits, withinBudget } from './session-limits.ts';
 import { PREPARE_TIME } from './session-resume.ts';
-import { HOST_GONE } from './worker-hosts.ts';
-
-/** How long a worktree's host is waited for that had a worker a moment ago. */
-const HOST_RETURN = sql`interval '60 seconds'`;
+import { backOffEnd, hostMayReturn, isSaving, issueIsTaken } from './resume-conditions.ts';
+import { isStartedBy } from './spawners.ts';
 
 /**
  * What the timeout watch does, each as one statement that any number of watches can run at once:
@@ -65,6 +63,26 @@ export type Successor = {
 };
 
 /**
+ * SQL: the next attempt of each session in `due`, pending, with the id that `fresh` has for its place. How it
+ * gets its agent is for the policy to say when it comes to that.
+ */
+export const insertNextAttempt = sql`
+    INSERT INTO sessions
+      (id, agent_id, agent_name, root_id, resumed_from, attempt, status, objective, repo, issue_url,
+       issue_key, worktree, host, branch, checkpoint_branch, latest_checkpoint_id, turn,
+       lease_seconds, timeout_seconds, start_seconds, extra_budget, reserved_until, spawn_tries,
+       spawn_at)
+    SELECT fresh.id, due.agent_id, due.agent_name, due.root_id, due.id, due.attempt + 1, 'pending',
+      due.objective, due.repo, due.issue_url, due.issue_key, NULL, due.host, due.branch,
+      'checkpoint/' || due.agent_name || '/' || fresh.id::text, due.latest_checkpoint_id, due.turn,
+      due.lease_seconds, due.timeout_seconds, due.start_seconds, due.extra_budget,
+      CASE WHEN due.reserved_until IS NOT NULL THEN now() + ${RESERVED_TIME} END,
+      CASE WHEN due.reserved_until IS NOT NULL THEN 0 ELSE 1 END,
+      now() + CASE WHEN due.reserved_until IS NOT NULL THEN ${RESERVED_TIME} ELSE ${PREPARE_TIME} END
+    FROM due JOIN fresh ON fresh.place = due.place
+    ON CONFLICT DO NOTHING`;
+
+/**
  * Inserts a pending successor for each ended session that wants one, whose agent is not paused,
  * whose budget is not spent and whose back-off is over. `ids` are ids for the new rows, as many as
  * may be made. One that is reserved is prepared for others once its supervisor has not come for it.
@@ -81,22 +99,9 @@ export async function insertSuccessors(
       WHERE sessions.id IN (
         SELECT ended.id FROM sessions AS ended JOIN agents ON agents.id = ended.agent_id
         WHERE ended.resume_at <= now() AND NOT agents.paused
-          AND ended.attempt <= ${budgetOf(defaults)}
-          AND ended.ended_at + ${backoffOf(defaults)} <= now()
-          -- What is being saved is waited for: it is what the successor goes on from.
-          AND NOT EXISTS (
-            SELECT FROM runs
-            WHERE runs.session_id = ended.id AND runs.kind = 'checkpoint'
-              AND runs.finished_at IS NULL)
-          -- A host that restarts comes back with the worktree; one that is gone for good does not.
-          AND NOT (ended.worktree IS NOT NULL AND ended.ended_at > now() - ${HOST_RETURN}
-            AND EXISTS (
-              SELECT FROM worker_hosts
-              WHERE worker_hosts.host = ended.host AND seen_at < now() - ${HOST_GONE}))
-          -- One agent at a time: another may have taken up the issue meanwhile.
-          AND NOT EXISTS (
-            SELECT FROM sessions AS other
-            WHERE other.issue_key = ended.issue_key AND other.ended_at IS NULL)
+          AND ${withinBudget('ended', defaults)}
+          AND ${backOffEnd(defaults)} <= now()
+          AND NOT ${isSaving} AND NOT ${hostMayReturn} AND NOT ${issueIsTaken}
         ORDER BY ended.resume_at
         LIMIT ${ids.length}
         FOR UPDATE OF ended SKIP LOCKED
@@ -111,21 +116,7 @@ export async function insertSuccessors(
       FROM due JOIN fresh ON fresh.place = due.place
       WHERE issue_claims.session_id = due.id AND issue_claims.released_at IS NULL
     )
-    INSERT INTO sessions
-      (id, agent_id, agent_name, root_id, resumed_from, attempt, status, objective, repo, issue_url,
-       issue_key, worktree, host, branch, checkpoint_branch, latest_checkpoint_id, turn,
-       lease_seconds, timeout_seconds, start_seconds, spawner, reserved_until, spawn_tries,
-       spawn_at)
-    SELECT fresh.id, due.agent_id, due.agent_name, due.root_id, due.id, due.attempt + 1, 'pending',
-      due.objective, due.repo, due.issue_url, due.issue_key, NULL, due.host, due.branch,
-      'checkpoint/' || due.agent_name || '/' || fresh.id::text, due.latest_checkpoint_id, due.turn,
-      due.lease_seconds, due.timeout_seconds, due.start_seconds,
-      coalesce(agents.policy -> 'spawner' ->> 'type', 'pull'),
-      CASE WHEN due.reserved_until IS NOT NULL THEN now() + ${RESERVED_TIME} END,
-      CASE WHEN due.reserved_until IS NOT NULL THEN 0 ELSE 1 END,
-      now() + CASE WHEN due.reserved_until IS NOT NULL THEN ${RESERVED_TIME} ELSE ${PREPARE_TIME} END
-    FROM due JOIN agents ON agents.id = due.agent_id JOIN fresh ON fresh.place = due.place
-    ON CONFLICT DO NOTHING
+    ${insertNextAttempt}
     RETURNING id, resumed_from AS "resumedFrom", agent_name AS "agentName",
       reserved_until IS NOT NULL AS reserved`.execute(db);
   return rows;
@@ -141,7 +132,7 @@ export async function flagSpent(
     WHERE id IN (
       SELECT ended.id FROM sessions AS ended JOIN agents ON agents.id = ended.agent_id
       WHERE ended.resume_at <= now()
-        AND ended.attempt > ${budgetOf(options)}
+        AND NOT ${withinBudget('ended', options)}
       LIMIT ${options.limit}
       FOR UPDATE OF ended SKIP LOCKED
     )
@@ -181,7 +172,7 @@ export async function takePending(db: Db, choice: PendingChoice): Promise<Sessio
         AND pending.id = coalesce(${sessionId}::uuid, pending.id)
         AND (${resumedFrom}::uuid IS NULL OR pending.resumed_from = ${resumedFrom}::uuid)
         AND CASE WHEN pending.reserved_until > now() THEN ${resumedFrom}::uuid IS NOT NULL
-          ELSE pending.ready_at IS NOT NULL AND pending.spawner = 'pull' END
+          ELSE pending.ready_at IS NOT NULL AND ${isStartedBy('pull')} END
       ORDER BY pending.id
       LIMIT 1
       FOR UPDATE OF pending SKIP LOCKED

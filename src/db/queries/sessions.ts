@@ -60,6 +60,7 @@ export async function beatSession(db: Db, id: string, beat: Beat): Promise<Sessi
   const { rows } = await sql<Session>`
     UPDATE sessions SET
       status = 'running',
+      needs_attention = false,
       start_deadline_at = NULL,
       lease_expires_at = now() + make_interval(secs => lease_seconds),
       turn = coalesce(${beat.turn}::int, turn),
@@ -103,6 +104,17 @@ export async function findLiveSessionOfIssue(
     .select(['id', 'agent_name'])
     .where('issue_key', '=', issueKey)
     .where('ended_at', 'is', null)
+    .executeTakeFirst();
+}
+
+/** The newest attempt of a chain. */
+export async function findLastAttempt(db: Db, rootId: string): Promise<Session | undefined> {
+  return await db
+    .selectFrom('sessions')
+    .selectAll()
+    .where('root_id', '=', rootId)
+    .orderBy('attempt', 'desc')
+    .limit(1)
     .executeTakeFirst();
 }
 
@@ -204,7 +216,8 @@ export async function readSessionNews(db: Db, agentId: string): Promise<SessionN
       count(*) FILTER (WHERE ended_at > last.at AND status = 'timed_out') AS "timedOut",
       count(*) FILTER (WHERE created_at > last.at AND resumed_from IS NOT NULL) AS resumed,
       coalesce(jsonb_agg(sessions.id ORDER BY sessions.id) 
-        FILTER (WHERE needs_attention AND ended_at > now() - interval '1 day'), '[]')
+        FILTER (WHERE needs_attention
+          AND (ended_at IS NULL OR ended_at > now() - interval '1 day')), '[]')
         AS "needsAttention"
     FROM sessions, last
     WHERE agent_id = ${agentId}

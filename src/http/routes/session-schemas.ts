@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { causeSchema } from '../../contract/cause.ts';
 import { agentNameSchema, fullRepoNameSchema, storableText, timestamp } from '../validation.ts';
 import { directiveSchema } from './schemas.ts';
 
@@ -34,6 +35,12 @@ export const sessionSchema = z
     latestCheckpointId: z.uuid().nullable(),
     needsAttention: z.boolean(),
     endReason: z.string().nullable(),
+    cause: causeSchema.nullable(),
+    waitingFor: z.string().nullable().openapi({
+      description: 'What it waits for that is pending, or has ended and is to be resumed.',
+      example: 'claim',
+    }),
+    waitingUntil: timestamp.nullable(),
     summary: z.string().nullable(),
     startedAt: timestamp.nullable(),
     endedAt: timestamp.nullable(),
@@ -133,3 +140,19 @@ export const interruptSchema = z
     }),
   })
   .openapi('InterruptSession');
+
+export const resumeSchema = z
+  .strictObject({
+    checkpoint: z.number().int().min(1).max(1_000_000_000).optional().openapi({
+      description: 'The number of the checkpoint to go on from. Default: the newest.',
+    }),
+    extraBudget: z.number().int().min(0).max(100).optional().openapi({
+      description:
+        "How often the work may be resumed by itself after this. Default: the policy's resumeBudget.",
+    }),
+  })
+  .openapi('ResumeSession');
+
+export const cancelSchema = z
+  .strictObject({ reason: storableText(1000).min(1, 'must say why').optional() })
+  .openapi('CancelSession');

@@ -186,12 +186,13 @@ export function sessionRoutes(deps: Deps) {
     .openapi(list, async (c) => {
       const { limit, cursor, ...filter } = c.req.valid('query');
       const agentName = visibleAgent(c.get('principal'), filter.agentName);
-      return c.json(await listSessionViews(db, { ...filter, agentName }, { limit, cursor }), 200);
+      const asked = { ...filter, agentName };
+      return c.json(await listSessionViews(db, sessionSettings, asked, { limit, cursor }), 200);
     })
     .openapi(get, async (c) => {
       const session = await getSession(db, c.req.valid('param').id);
       if (!mayReadSession(c.get('principal'), session)) throw noSuchSession(session.id);
-      return c.json(await withAttempts(db, session), 200);
+      return c.json(await withAttempts(db, sessionSettings, session), 200);
     })
     .openapi(light, async (c) => {
       const { id } = c.req.valid('param');

@@ -1,17 +1,22 @@
 import type { Db } from '../../db/connect.ts';
 import { type AgentChanges, upsertAgent } from '../../db/queries/agents.ts';
+import { followPolicy } from '../../db/queries/session-verbs.ts';
 import { type RepoName, setAgentRepos, upsertRepo } from '../../db/queries/repos.ts';
 import type { Agent } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
 import { type Actor, noteAct, SYSTEM } from '../audit/note.ts';
 import { newId } from '../ids.ts';
+import { defaultSessionSettings } from '../sessions/settings.ts';
 
 export type PutAgent = AgentChanges & {
   /** The repositories that the agent works on from now on; those not yet tracked are tracked. */
   repos?: RepoName[];
 };
 
-/** Creates the agent, or changes what is given of it: all of it or, on any error, nothing. */
+/**
+ * Creates the agent, or changes what is given of it: all of it or, on any error, nothing. Sessions that wait
+ * follow a changed policy.
+ */
 export async function putAgent(
   db: Db,
   name: string,
@@ -25,6 +30,9 @@ export async function putAgent(
       const ids: string[] = [];
       for (const repo of sorted(changes.repos)) ids.push((await upsertRepo(trx, newId(), repo)).id);
       await setAgentRepos(trx, agent.id, [...new Set(ids)]);
+    }
+    if (changes.policy) {
+      await followPolicy(trx, { agentId: agent.id, limits: defaultSessionSettings });
     }
     await noteAct(trx, actor, { action: 'agent.put', target: name, details: { ...changes } });
     return agent;

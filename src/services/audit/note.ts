@@ -27,7 +27,10 @@ export type Act = {
     | 'agent.put'
     | 'repo.put'
     | 'repo.delete'
+    | 'session.cancel'
+    | 'session.dismiss'
     | 'session.interrupt'
+    | 'session.resume'
     | 'sign_in.failed'
     | 'token.issue'
     | 'token.revoke';

@@ -1,5 +1,5 @@
 import type { CheckpointRow } from '../../db/queries/checkpoints.ts';
-import type { Run, Session } from '../../db/schema.ts';
+import type { Run, Session, SpawnerPolicy } from '../../db/schema.ts';
 import type { CheckpointPass } from '../checkpoints/pass.ts';
 import type { Step } from '../runs/step.ts';
 import type { ResumeDeps } from './deps.ts';
@@ -12,6 +12,8 @@ export type ResumePass = {
   folder: string;
   /** The session that is brought to life; undefined where there is nothing to do for it any more. */
   successor: Session | undefined;
+  /** How its agent is started, by the policy as it is when the pass begins. */
+  spawner: SpawnerPolicy;
   /** The attempt that ended. */
   predecessor: Session | undefined;
   /** Saves what is left in the predecessor's worktree. */

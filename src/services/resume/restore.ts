@@ -65,7 +65,7 @@ async function restoreFor(
   }
   const origin = await findSession(deps.db, from.session_id);
   if (!origin) return { ok: false, reason: 'The session of the checkpoint is no longer there.' };
-  if (successor.spawner !== 'command' && !isHere(deps, origin)) {
+  if (pass.spawner.type !== 'command' && !isHere(deps, origin)) {
     const where = `the work of session ${origin.id} is on host "${origin.host}"`;
     return {
       ok: false,

@@ -1,4 +1,5 @@
 import type { RunResult } from '../../db/queries/run-claims.ts';
+import { PULL } from '../../db/queries/spawners.ts';
 import { giveUpPending, noteSpawnFailure } from '../../db/queries/session-resume.ts';
 import type { Run } from '../../db/schema.ts';
 import { newPass } from '../checkpoints/run.ts';
@@ -23,6 +24,7 @@ export async function runResume(
       run,
       folder,
       successor: undefined,
+      spawner: PULL,
       predecessor: undefined,
       saving: newPass(deps, run, folder),
       from: undefined,

@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import { findAgentPolicy } from '../../db/queries/agents.ts';
 import { findCheckpoint, findLastCommit } from '../../db/queries/checkpoints.ts';
+import { PULL } from '../../db/queries/spawners.ts';
 import { deferSpawn, markReady, startSpawn } from '../../db/queries/session-resume.ts';
 import { findSession } from '../../db/queries/sessions.ts';
-import type { AgentPolicy, Session } from '../../db/schema.ts';
+import type { Session } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
 import type { CheckpointStep } from '../checkpoints/pass.ts';
 import { captureStep, moveStep, pushStep, record, storeStep } from '../checkpoints/steps.ts';
@@ -25,6 +27,7 @@ const loadSession: ResumeStep = {
       return { summary: `nothing to do: the session is ${session.status}` };
     }
     pass.successor = session;
+    pass.spawner = (await findAgentPolicy(db, session.agent_id))?.spawner ?? PULL;
     if (session.resumed_from) pass.predecessor = await findSession(db, session.resumed_from);
     pass.saving.session = pass.predecessor;
     return {};
@@ -70,47 +73,46 @@ const startAgent: ResumeStep = {
   level: 'critical',
   timeoutMs: 60_000,
   run: async (pass, signal) => {
-    const { successor, deps, from } = pass;
+    const { successor, deps, from, spawner } = pass;
     if (!successor) return { skipped: true };
     const prepared = { id: successor.id, checkpointId: from?.id ?? null };
-    if (successor.spawner === 'pull') {
-      if (!(await markReady(deps.db, prepared))) throw superseded();
+    if (spawner.type === 'pull') {
+      if (!(await markReady(deps.db, prepared))) return await notStarted(pass, successor);
       return { summary: 'waiting to be claimed' };
     }
-    const policy = await findAgentPolicy(deps.db, successor.agent_id);
-    const spawn = { runId: pass.run.id, host: deps.host, limit: deps.spawnLimit };
+    const spawn = { runId: pass.run.id, host: deps.host, limit: deps.spawnLimit, spawner };
     const started = await deps.db.transaction().execute(async (trx) => {
       const session = await startSpawn(trx, prepared, spawn);
       return session && { session, token: await issueSessionToken(trx, session) };
     });
     if (!started) return await notStarted(pass, successor);
     const continuation = await continuationOf(deps.db, started.session);
-    await start(pass, policy, { ...started, continuation }, signal);
-    return { summary: `started its agent by ${successor.spawner}` };
+    await start(pass, { ...started, continuation }, signal);
+    return { summary: `started its agent by ${spawner.type}` };
   },
 };
 
 async function start(
-  { deps, run }: ResumePass,
-  policy: AgentPolicy | undefined,
+  { deps, run, spawner }: ResumePass,
   started: { session: Session; token: string; continuation: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const spawner = policy?.spawner;
   const request = { ...started, runId: run.id };
-  if (spawner?.type === 'command') return await deps.spawners.command(request, spawner, signal);
-  if (spawner?.type === 'webhook') return await deps.spawners.webhook(request, spawner, signal);
-  throw new AppError(
-    'invalid',
-    `The session is to be started by ${started.session.spawner}, and the agent's policy.spawner no longer says how.`,
-  );
+  if (spawner.type === 'command') return await deps.spawners.command(request, spawner, signal);
+  if (spawner.type === 'webhook') return await deps.spawners.webhook(request, spawner, signal);
 }
 
-/** A full host and a paused agent are no failures: the session waits. */
-async function notStarted(pass: ResumePass, successor: Session) {
-  if (!(await deferSpawn(pass.deps.db, successor.id))) throw superseded();
+/** A full host, a paused agent and a policy that was changed meanwhile are no failures: the session waits. */
+async function notStarted({ deps, spawner }: ResumePass, { id, agent_id: agentId }: Session) {
+  const now = (await findAgentPolicy(deps.db, agentId))?.spawner ?? PULL;
+  const settled = isDeepStrictEqual(now, spawner);
+  if (settled && spawner.type === 'pull') throw superseded();
+  const waitingFor = settled ? `a place on host ${deps.host}` : null;
+  if (!(await deferSpawn(deps.db, { id, waitingFor }))) throw superseded();
   return {
-    summary: `waiting: host "${pass.deps.host}" has as many agents as it may have, or the agent is paused`,
+    summary: settled
+      ? `waiting: host "${deps.host}" has as many agents as it may have, or the agent is paused`
+      : "waiting: the agent's policy.spawner was changed",
   };
 }
 

@@ -38,11 +38,12 @@ export async function waitForGiven(
 
 /** Of a session that is there: it waits for something, or is somebody else's. */
 async function waitForWaiting(db: Db, settings: SessionSettings, session: Session) {
-  const { id, status, spawner, reserved_until: reserved } = session;
+  const { id, status, reserved_until: reserved } = session;
   if (status === 'pending') {
     const outlook = await successorOutlook(db, id, settings);
     if (outlook?.paused) throw paused(session);
     const isReserved = reserved !== null && reserved.getTime() > Date.now();
+    const spawner = outlook?.spawner ?? 'pull';
     if (spawner === 'pull' || isReserved) return SOON_SECONDS;
     throw taken(session, `is started by the agent's policy.spawner (${spawner})`);
   }
@@ -92,7 +93,7 @@ async function waitForSuccessor(db: Db, settings: SessionSettings, session: Sess
   if (session.needs_attention || (outlook?.wanted && !outlook.hasBudget)) {
     throw new AppError(
       'conflict',
-      `The resume budget is spent: attempt ${attempt} was the last one. Look at what was saved with "defib show ${id}", and raise the agent's policy.resumeBudget or take the work over yourself.`,
+      `The resume budget is spent: attempt ${attempt} was the last one. Look at what was saved with "defib show ${id}", and go on with POST /api/sessions/${id}/resume, or raise the agent's policy.resumeBudget.`,
     );
   }
   if (!outlook?.wanted) throw ended(session);

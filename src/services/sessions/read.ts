@@ -6,8 +6,10 @@ import {
   listSessions,
   type SessionFilter,
 } from '../../db/queries/sessions.ts';
+import { findWaits } from '../../db/queries/session-waits.ts';
 import type { Session } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
+import type { SessionSettings } from './settings.ts';
 import { type SessionView, toSessionView } from './view.ts';
 
 /** @throws AppError `not_found` */
@@ -25,18 +27,52 @@ export type SessionWithAttempts = SessionView & {
   attempts: SessionView[];
 };
 
-export async function withAttempts(db: Db, session: Session): Promise<SessionWithAttempts> {
+export async function withAttempts(
+  db: Db,
+  settings: SessionSettings,
+  session: Session,
+): Promise<SessionWithAttempts> {
   const attempts = await listAttempts(db, session.root_id);
-  return { ...toSessionView(session), attempts: attempts.map(toSessionView) };
+  const views = await viewSessions(db, settings, attempts);
+  const own = views.find(({ id }) => id === session.id) ?? toSessionView(session);
+  return { ...own, attempts: views };
+}
+
+/** Sessions with what is not in their rows, in their order. */
+export async function viewSessions(
+  db: Db,
+  settings: SessionSettings,
+  sessions: Session[],
+): Promise<SessionView[]> {
+  const waiting = sessions.filter(
+    ({ status, resume_at: resumeAt }) => status === 'pending' || resumeAt !== null,
+  );
+  const waits = await findWaits(
+    db,
+    waiting.map(({ id }) => id),
+    settings,
+  );
+  const byId = new Map(waits.map((wait) => [wait.id, wait]));
+  return sessions.map((session) => toSessionView(session, { wait: byId.get(session.id) }));
+}
+
+export async function viewSession(
+  db: Db,
+  settings: SessionSettings,
+  session: Session,
+): Promise<SessionView> {
+  const [view] = await viewSessions(db, settings, [session]);
+  return view ?? toSessionView(session);
 }
 
 export async function listSessionViews(
   db: Db,
+  settings: SessionSettings,
   filter: SessionFilter,
   page: PageRequest,
 ): Promise<Page<SessionView>> {
   const { items, nextCursor } = await listSessions(db, filter, page);
-  return { items: items.map(toSessionView), nextCursor };
+  return { items: await viewSessions(db, settings, items), nextCursor };
 }
 
 /** Whether a session is an attempt at the same work before the one with this id; those after it are not its own. */

@@ -1,5 +1,6 @@
 import type { Db } from '../../db/connect.ts';
-import { findSession, findSuccessor } from '../../db/queries/sessions.ts';
+import { findLastAttempt, findSession, findSuccessor } from '../../db/queries/sessions.ts';
+import type { Session } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
 
 /** Why nothing could be done for a session that is not live: it ended, was taken over, or never was. */
@@ -18,4 +19,40 @@ export async function refusal(db: Db, id: string): Promise<AppError> {
     'session_ended',
     `This session ended (${session.end_reason ?? session.status}). Stop now; a new one is started with POST /api/agents/${session.agent_name}/sessions.`,
   );
+}
+
+/** Undefined: no attempt came after the session. Else which is the newest, and what moves that one on. */
+export async function superseded(db: Db, session: Session): Promise<AppError | undefined> {
+  const last = await findLastAttempt(db, session.root_id);
+  if (!last || last.attempt <= session.attempt) return undefined;
+  return new AppError(
+    'session_superseded',
+    `Attempt ${last.attempt}, session ${last.id}, has taken over from this one. ${wayOn(last)}`,
+    { successorId: last.id },
+  );
+}
+
+/** For verbs that need a session to be over: what ends it first. */
+export const notOver = (session: Session): AppError =>
+  new AppError(
+    'conflict',
+    session.ended_at === null
+      ? `Session ${session.id} is ${session.status}. ${wayOn(session)}`
+      : `Session ${session.id} has ended (${session.end_reason ?? session.status}), and its next attempt is about to be made. ${wayOn(session)}`,
+  );
+
+/** The verbs that move a session on, by where it stands. */
+export function wayOn(session: Session): string {
+  const { id, status } = session;
+  if (status === 'completed') return 'It was completed: nothing is left to do but its result.';
+  if (status === 'pending') {
+    return `It waits for its agent: POST /api/agents/${session.agent_name}/claim takes it up, POST /api/sessions/${id}/cancel ends it.`;
+  }
+  if (session.ended_at === null) {
+    return `It is at work: POST /api/sessions/${id}/interrupt saves and ends it, to be resumed; …/cancel ends it for good.`;
+  }
+  if (session.resume_at !== null) {
+    return `It is resumed by itself: POST /api/sessions/${id}/resume does so now, …/cancel not at all.`;
+  }
+  return `It has ended: POST /api/sessions/${id}/resume goes on with it, …/dismiss takes it off the list.`;
 }

@@ -12,6 +12,8 @@ export type SessionSettings = {
   resumeBudget: number;
   /** Seconds before the first resume; each further one waits twice as long. */
   resumeBackoffSeconds: number;
+  /** How often a session is prepared and started before it ends as failed: over about half an hour. */
+  spawnTries: number;
   /** Days that checkpoints of work that did not succeed are kept. */
   checkpointRetentionDays: number;
 };
@@ -22,6 +24,7 @@ export const defaultSessionSettings: SessionSettings = {
   startSeconds: 120,
   resumeBudget: 3,
   resumeBackoffSeconds: 0,
+  spawnTries: 12,
   checkpointRetentionDays: 14,
 };
 

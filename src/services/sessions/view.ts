@@ -1,4 +1,7 @@
+import type { Cause } from '../../contract/cause.ts';
+import type { Wait } from '../../db/queries/session-waits.ts';
 import type { Session, SessionStatus } from '../../db/schema.ts';
+import { causeOf } from './cause.ts';
 
 /** A session as the API shows it. Times are ISO 8601, UTC. */
 export type SessionView = {
@@ -21,6 +24,10 @@ export type SessionView = {
   latestCheckpointId: string | null;
   needsAttention: boolean;
   endReason: string | null;
+  cause: Cause | null;
+  /** What it waits for that is pending, or has ended and is to be resumed; and until when, where that is known. */
+  waitingFor: string | null;
+  waitingUntil: string | null;
   summary: string | null;
   startedAt: string | null;
   endedAt: string | null;
@@ -28,7 +35,10 @@ export type SessionView = {
 
 const iso = (date: Date | null): string | null => date?.toISOString() ?? null;
 
-export function toSessionView(session: Session): SessionView {
+/** What is not in the session's row; null where nothing was looked up. */
+export type Beside = { wait?: Wait | undefined };
+
+export function toSessionView(session: Session, { wait }: Beside = {}): SessionView {
   return {
     id: session.id,
     agentName: session.agent_name,
@@ -50,6 +60,9 @@ export function toSessionView(session: Session): SessionView {
     latestCheckpointId: session.latest_checkpoint_id,
     needsAttention: session.needs_attention,
     endReason: session.end_reason,
+    cause: causeOf(session),
+    waitingFor: wait?.for ?? null,
+    waitingUntil: iso(wait?.until ?? null),
     summary: session.summary,
     startedAt: iso(session.started_at),
     endedAt: iso(session.ended_at),

@@ -23,9 +23,6 @@ export type WatchReport = {
   runs: Dispatch[];
 };
 
-/** How often a session is prepared and started before a person must look. */
-const SPAWN_TRIES = 3;
-
 /**
  * One look of the timeout watch, as one transaction: ends sessions whose lease or deadline has
  * passed, makes a pending successor and its resume for each that may be resumed, has the work saved
@@ -46,7 +43,7 @@ export async function watchSessions(options: {
     const ids = Array.from({ length: batch }, newId);
     const successors = await insertSuccessors(trx, ids, settings);
     const spent = await flagSpent(trx, { resumeBudget: settings.resumeBudget, limit: batch });
-    const late = await takeSpawnDue(trx, { maxTries: SPAWN_TRIES, limit: batch });
+    const late = await takeSpawnDue(trx, { maxTries: settings.spawnTries, limit: batch });
     const prunes = await takeDuePrunes(trx, batch);
     const { checkpointRetentionDays: retentionDays } = settings;
     for (const { root_id: rootId } of [...spent, ...late.spent]) {
