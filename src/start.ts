@@ -38,7 +38,7 @@ export async function start(options: {
     let http: HttpServer | undefined;
     const url = () => config.publicUrl ?? http?.url ?? `http://127.0.0.1:${config.port}`;
     workers = options.worker ? await openWorkers(deps, options.timings ?? TIMINGS, url) : undefined;
-    http = options.web ? await startHttp(deps) : undefined;
+    http = options.web ? await startHttp(deps, workers?.isWorking) : undefined;
     if (options.worker && !options.web && !config.publicUrl) {
       log.warn(
         { url: url() },
@@ -97,6 +97,7 @@ async function openWorkers(deps: Deps, timings: Timings, url: () => string): Pro
     sweepMs: timings.sweepMs,
   });
   return {
+    isWorking: workers.isWorking,
     close: async (deadlineMs) => {
       await workers.close(deadlineMs);
       claims.close();

@@ -11,6 +11,17 @@ export const COMMANDS: CommandEntry[] = [
     load: () => import('./up.ts'),
   },
   {
+    name: 'status',
+    summary: 'see who works, what waits and what needs you',
+    load: () => import('./status.ts'),
+  },
+  {
+    name: 'login',
+    summary: 'keep the address of a service and a token',
+    load: () => import('./login.ts'),
+  },
+  { name: 'logout', summary: 'forget what login keeps', load: () => import('./logout.ts') },
+  {
     name: 'run',
     summary: 'run an agent with heartbeats, checkpoints and a time limit',
     load: () => import('./run.ts'),

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { COMMANDS } from './commands.ts';
+import { leaveCheckout } from './frame/npm.ts';
 
 /** `defib`. What is imported here, every command waits for. */
 
@@ -9,6 +10,8 @@ if (major < 22 || (major === 22 && minor < 18)) {
   console.error(`defib needs Node 22.18 or newer; this is ${process.versions.node}.`);
   process.exit(1);
 }
+
+leaveCheckout(process.env);
 
 const [name, ...rest] = process.argv.slice(2);
 const entry = COMMANDS.find((command) => command.name === name);

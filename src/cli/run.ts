@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { note } from './frame/output.ts';
 import { wholeNumber } from './frame/pages.ts';
 import { printable } from './frame/printable.ts';
-import { NoCommand } from './run/child.ts';
+import { assertCommand, NoCommand } from './run/child.ts';
 import { systemClock } from './run/clock.ts';
 import { aborted, messageOf } from './run/deliver.ts';
 import {
@@ -40,7 +40,10 @@ export function define(command: Command): void {
     .option('--issue <url>', 'the issue that it works on')
     .option('--repo <owner/name>', 'its repository; default: that of the issue')
     .option('--objective <text>', 'what the work is; default: the issue, or the command')
-    .option('--agent <name>', 'the agent; default: DEFIB_AGENT, or the name of the command')
+    .option(
+      '--agent <name>',
+      'the agent; default: DEFIB_AGENT, that of the token, or the name of the command',
+    )
     .option('--timeout <seconds>', 'time limit', wholeNumber)
     .option('--checkpoint-every-turns <n>', 'save after so many turns', wholeNumber, 1)
     .option('--checkpoint-every <seconds>', 'save so often, if something changed', wholeNumber, 60)
@@ -58,7 +61,16 @@ Examples:
 Exit code: the command's (128 + n for signal n); 124 at the time limit; 90 when the session is over
 or was taken over, 91 when the service asked to stop; 127 and 126 when the command cannot be run.`,
     )
+    .configureOutput({ outputError: (text, write) => write(withDashes(text)) })
     .action(run);
+}
+
+/** The options of a command that is not behind `--` are taken for ours. */
+function withDashes(text: string): string {
+  const isTheirs = text.includes('unknown option') && !process.argv.includes('--');
+  return isTheirs
+    ? `${text}"--" is missing before the command: defib run [options] -- claude -p "fix it"\n`
+    : text;
 }
 
 function seconds(text: string): number {
@@ -77,6 +89,7 @@ const ANSWER_MS = 10_000;
 async function run(command: string[], options: Options): Promise<void> {
   const signals = handleSignals();
   try {
+    await assertCommand(command);
     const beginning = begin(options, command, process.env, tell, signals.ending);
     const begun = await Promise.race([beginning, givenUp(signals)]);
     process.exitCode = await attempt(command, options, begun, signals);

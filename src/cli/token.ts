@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { unwrap } from '../client/index.ts';
 import { note, type OutputOptions, print, table, time, withJson } from './frame/output.ts';
 import { listUpTo, moreLine, withLimit } from './frame/pages.ts';
+import { warnOfBanner } from './frame/npm.ts';
 import { openService } from './frame/service.ts';
 
 export function define(command: Command): void {
@@ -45,6 +46,7 @@ async function issue(options: IssueOptions, command: Command): Promise<void> {
   );
   // The token alone on stdout, so that it can be assigned.
   print(issued, options, ({ token }) => token);
+  warnOfBanner();
   const until = issued.expiresAt === null ? '' : `, valid until ${time(issued.expiresAt)}`;
   if (!options.json)
     note(`Token ${issued.id} for ${agent ?? 'an operator'}${until}; shown this once.`);

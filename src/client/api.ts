@@ -228,6 +228,40 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/status': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Who works, what waits, and what needs a person */
+    get: operations['getStatus'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/me': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Whom the token of this call stands for */
+    get: operations['getCaller'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/runs': {
     parameters: {
       query?: never;
@@ -568,7 +602,11 @@ export interface components {
         queue: string;
         /** @description "ok", or a few words on what is wrong */
         process: string;
+        /** @description Only of a process that has workers. */
+        worker?: string;
       };
+      /** @description What keeps work from going on although this process is well. It stays in rotation for them. */
+      warnings: string[];
     };
     AgentHeartbeatResponse: {
       /** @enum {string} */
@@ -783,6 +821,60 @@ export interface components {
       };
       address: string | null;
       requestId: string | null;
+    };
+    Status: {
+      hosts: {
+        host: string;
+        live: boolean;
+        /** Format: date-time */
+        lastSeenAt: string;
+      }[];
+      sessions: {
+        byStatus: {
+          [key: string]: number;
+        };
+        byEndReason: {
+          [key: string]: number;
+        };
+      };
+      waiting: {
+        /** Format: uuid */
+        sessionId: string;
+        agentName: string;
+        /** Format: date-time */
+        since: string;
+        verb: string;
+      }[];
+      needsAttention: {
+        /** Format: uuid */
+        sessionId: string;
+        agentName: string;
+        reason: string;
+        verb: string;
+      }[];
+      results: {
+        /** Format: uuid */
+        sessionId: string;
+        agentName: string;
+        /** @enum {string} */
+        state: 'committed' | 'uncommitted';
+        host: string | null;
+        worktree: string | null;
+        branch: string | null;
+        head: string | null;
+        filesChanged: number | null;
+        /** Format: date-time */
+        keptUntil: string | null;
+      }[];
+    };
+    Caller: {
+      /** @enum {string} */
+      scope: 'operator' | 'agent' | 'session';
+      /** Format: uuid */
+      tokenId: string | null;
+      agentName: string | null;
+      /** Format: uuid */
+      sessionId: string | null;
     };
     AgentRun: {
       /** Format: uuid */
@@ -2317,11 +2409,160 @@ export interface operations {
       };
     };
   };
+  getStatus: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Now */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Status'];
+        };
+      };
+      /** @description unauthorized: no token, or one that is unknown, expired or revoked */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description forbidden: the token is for something else */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description invalid, with every wrong field in errors; or idempotency_mismatch */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description rate_limited, with Retry-After */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description internal: the server log has the cause under requestId */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description unavailable or overloaded, with Retry-After */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  getCaller: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description It */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Caller'];
+        };
+      };
+      /** @description unauthorized: no token, or one that is unknown, expired or revoked */
+      401: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description forbidden: the token is for something else */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description invalid, with every wrong field in errors; or idempotency_mismatch */
+      422: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description rate_limited, with Retry-After */
+      429: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description internal: the server log has the cause under requestId */
+      500: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description unavailable or overloaded, with Retry-After */
+      503: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   listRuns: {
     parameters: {
       query?: {
         limit?: number;
         cursor?: string;
+        idPrefix?: string;
         agentName?: string;
         kind?: 'heartbeat' | 'checkpoint' | 'resume' | 'prune';
         status?: 'queued' | 'running' | 'ok' | 'warning' | 'error';
@@ -2732,6 +2973,7 @@ export interface operations {
       query?: {
         limit?: number;
         cursor?: string;
+        idPrefix?: string;
         agentName?: string;
         status?:
           | 'pending'

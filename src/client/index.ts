@@ -12,6 +12,7 @@ export type Repository = components['schemas']['Repository'];
 export type Run = components['schemas']['AgentRun'];
 export type Session = components['schemas']['Session'];
 export type SessionWithAttempts = components['schemas']['SessionWithAttempts'];
+export type Status = components['schemas']['Status'];
 export type Token = components['schemas']['Token'];
 
 /** One method for each HTTP method, typed by path: `client.GET('/api/runs/{id}', …)`. */

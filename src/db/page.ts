@@ -12,3 +12,6 @@ export function toPage<T extends { id: string }>(rows: T[], limit: number): Page
   const last = items.at(-1);
   return { items, nextCursor: rows.length > limit && last ? last.id : null };
 }
+
+/** Ids that begin alike. */
+export type IdRange = { from: string; to: string };

@@ -27,6 +27,7 @@ import { repoRoutes } from './routes/repos.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sessionVerbRoutes } from './routes/session-verbs.ts';
 import { sessionRoutes } from './routes/sessions.ts';
+import { statusRoutes } from './routes/status.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { createRouter } from './validation.ts';
 
@@ -41,6 +42,8 @@ export type AppOptions = {
   /** While the process drains, it still answers, but wants no new callers. */
   drain: Drain;
   metrics: Metrics;
+  /** Whether the workers of this process do their work; undefined: it has none. */
+  isWorking: (() => boolean) | undefined;
 };
 
 /** The HTTP API. Thin: every route checks, calls one service or job, and presents the row. */
@@ -69,7 +72,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
     ),
   );
 
-  app.route('/', healthRoutes(deps, options.drain.isDraining));
+  app.route('/', healthRoutes(deps, options));
   app.route('/', metricsRoutes(metrics));
   app.use('/admin/*', pageHeaders, operatorForBrowser(signIn));
   app.use('/admin/*', refuseOtherSites(deps.config.publicUrl));
@@ -94,6 +97,7 @@ export function createApp(options: AppOptions): OpenAPIHono<AppEnv> {
   app.route('/api', repoRoutes(deps));
   app.route('/api', tokenRoutes(deps));
   app.route('/api', auditRoutes(deps));
+  app.route('/api', statusRoutes(deps));
   app.route('/api', runRoutes(deps));
   app.route('/api', sessionRoutes(deps));
   app.route('/api', sessionVerbRoutes(deps));

@@ -71,10 +71,12 @@ export function mayActFor(principal: Principal, agentName: string): boolean {
 /** @throws AppError `forbidden` */
 export function assertMayActFor(principal: Principal, agentName: string): void {
   if (mayActFor(principal, agentName)) return;
-  throw new AppError(
-    'forbidden',
-    `This token is not for the agent "${agentName}". Use that agent's own token.`,
-  );
+  const own = principal.agentName;
+  const why =
+    principal.scope === 'session'
+      ? `This token is for one session of the agent "${own}" alone. Use that agent's own token.`
+      : `This token is for the agent "${own}", not for "${agentName}". Name "${own}" (defib: --agent ${own}, or DEFIB_AGENT), or use a token of "${agentName}".`;
+  throw new AppError('forbidden', why);
 }
 
 /** What a session does, only its own token may do; some of it an operator may do too. */

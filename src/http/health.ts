@@ -1,6 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Deps } from '../deps.ts';
 import { checkReadiness } from '../services/health.ts';
+import type { AppOptions } from './app.ts';
 import { createRouter, json } from './validation.ts';
 
 const state = z.string().openapi({ description: '"ok", or a few words on what is wrong' });
@@ -8,7 +9,17 @@ const state = z.string().openapi({ description: '"ok", or a few words on what is
 const readinessSchema = z
   .object({
     status: z.enum(['ready', 'not ready']),
-    checks: z.object({ database: state, migrations: state, queue: state, process: state }),
+    checks: z.object({
+      database: state,
+      migrations: state,
+      queue: state,
+      process: state,
+      worker: state.optional().openapi({ description: 'Only of a process that has workers.' }),
+    }),
+    warnings: z.array(z.string()).openapi({
+      description:
+        'What keeps work from going on although this process is well. It stays in rotation for them.',
+    }),
   })
   .openapi('Readiness');
 
@@ -35,19 +46,23 @@ const ready = createRoute({
 });
 
 /** Both without a token: they are for what starts and balances processes. */
-export function healthRoutes(deps: Deps, isDraining: () => boolean) {
+export function healthRoutes(
+  deps: Deps,
+  { drain, isWorking }: Pick<AppOptions, 'drain' | 'isWorking'>,
+) {
   return createRouter()
     .openapi(alive, (c) => c.json({ status: 'ok' as const }, 200))
     .openapi(ready, async (c) => {
-      const checks = await checkReadiness({
+      const { checks, warnings } = await checkReadiness({
         db: deps.db,
         pingQueue: () => deps.queues.backend.ping(),
-        isDraining,
+        isDraining: drain.isDraining,
+        isWorking,
       });
       if (Object.values(checks).every((check) => check === 'ok')) {
-        return c.json({ status: 'ready' as const, checks }, 200);
+        return c.json({ status: 'ready' as const, checks, warnings }, 200);
       }
       c.header('Retry-After', '5');
-      return c.json({ status: 'not ready' as const, checks }, 503);
+      return c.json({ status: 'not ready' as const, checks, warnings }, 503);
     });
 }

@@ -40,8 +40,12 @@ export type HttpServer = {
   close(deadlineMs: number): Promise<void>;
 };
 
-/** Builds the API and listens. */
-export async function startHttp(deps: Deps): Promise<HttpServer> {
+/**
+ * Builds the API and listens.
+ *
+ * @param isWorking whether the workers of this process do their work; undefined: it has none
+ */
+export async function startHttp(deps: Deps, isWorking?: () => boolean): Promise<HttpServer> {
   const { config, db, log } = deps;
   const drain = createDrain(() => performance.now());
   const uses = createTokenUses(db);
@@ -74,6 +78,7 @@ export async function startHttp(deps: Deps): Promise<HttpServer> {
     rateLimitRedis,
     drain,
     metrics: openMetrics(deps),
+    isWorking,
   });
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   const release = async () => {

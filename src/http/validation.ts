@@ -60,6 +60,18 @@ export const idParam = z.object({
   }),
 });
 
+/** The beginning of an id, as a range of ids. */
+export const idPrefixQuery = z
+  .string()
+  .regex(/^(?=.{4,36}$)[0-9a-f]+(?:-[0-9a-f]+)*-?$/i, 'must be 4 characters or more of an id')
+  .transform((text) => text.replaceAll('-', '').toLowerCase().slice(0, 32))
+  .transform((hex) => ({ from: uuidOf(hex.padEnd(32, '0')), to: uuidOf(hex.padEnd(32, 'f')) }))
+  .optional()
+  .openapi({ param: { name: 'idPrefix', in: 'query' }, type: 'string' });
+
+const uuidOf = (hex: string): string =>
+  [0, 8, 12, 16, 20].map((at, n, all) => hex.slice(at, all[n + 1])).join('-');
+
 /** Text that PostgreSQL can keep: whole characters, and none of them NUL. */
 export const storableText = (maxLength: number) =>
   z

@@ -17,6 +17,8 @@ export type Workers = {
    * gives their runs back. Ends by itself even when the queue's server is gone.
    */
   close(deadlineMs: number): Promise<void>;
+  /** Whether they have lately swept, and said that this host has a worker. */
+  isWorking(): boolean;
 };
 
 export type WorkersOptions = {
@@ -30,6 +32,9 @@ export type WorkersOptions = {
 
 /** How long after the drain's deadline a stopped job may take to give its run back. */
 const GIVE_BACK_MS = 2000;
+
+/** A sweep may take so long beyond its pace, on a busy machine too. */
+const SWEEP_LATE_MS = 30_000;
 
 export function startWorkers(options: WorkersOptions): Workers {
   const { log, host, concurrency, sweepMs } = options;
@@ -58,14 +63,16 @@ export function startWorkers(options: WorkersOptions): Workers {
         ),
     );
   });
-  const stopSweeping = startSweeping(deps, { log, host, sweepMs });
+  const sweeping = startSweeping(deps, { log, host, sweepMs });
 
   return {
+    isWorking: sweeping.isWorking,
     close: async (deadlineMs) => {
       sessionGate.close();
-      const closed = Promise.all([stopSweeping(), ...workers.map((worker) => worker.close())]).then(
-        () => slots.idle(),
-      );
+      const closed = Promise.all([
+        sweeping.stop(),
+        ...workers.map((worker) => worker.close()),
+      ]).then(() => slots.idle());
       closed.catch((error: unknown) => log.warn({ err: error }, 'closing a queue worker'));
       await withTimeout(closed, deadlineMs).catch(() => giveBack(drain, closed, workers));
     },
@@ -93,7 +100,9 @@ function toQueueError(error: unknown): never {
 function startSweeping(
   deps: JobDeps,
   { log, host, sweepMs }: Pick<WorkersOptions, 'log' | 'host' | 'sweepMs'>,
-): () => Promise<void> {
+): { stop: () => Promise<void>; isWorking: () => boolean } {
+  // At the start they are taken at their word.
+  let sweptAt = performance.now();
   let running: Promise<void> | undefined;
   const once = async () => {
     try {
@@ -104,6 +113,7 @@ function startSweeping(
       }
       await scheduleHousekeeping(deps, Date.now());
       await scheduleTimeoutWatch(deps, Date.now());
+      sweptAt = performance.now();
     } catch (error) {
       log.warn({ err: error }, 'the sweep failed and is tried again');
     }
@@ -114,8 +124,11 @@ function startSweeping(
   // Not a queued job on purpose: it is what puts the queue right when the queue is wrong.
   const timer = setInterval(tick, sweepMs);
   tick();
-  return async () => {
-    clearInterval(timer);
-    await running;
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      await running;
+    },
+    isWorking: () => performance.now() - sweptAt < sweepMs + SWEEP_LATE_MS,
   };
 }

@@ -1,8 +1,20 @@
 import type { Db } from '../db/connect.ts';
 import { pendingMigrations } from '../db/migrate.ts';
+import { readWarnings } from './status/warnings.ts';
 
 /** Each is `ok` or a few words on what is wrong. */
-export type Readiness = { database: string; migrations: string; queue: string; process: string };
+export type Readiness = {
+  checks: {
+    database: string;
+    migrations: string;
+    queue: string;
+    process: string;
+    /** Only of a process that has workers. */
+    worker?: string;
+  };
+  /** What keeps work from going on although this process is well. */
+  warnings: string[];
+};
 
 const TIMEOUT_MS = 2000;
 
@@ -11,16 +23,24 @@ export async function checkReadiness(options: {
   db: Db;
   pingQueue: () => Promise<void>;
   isDraining: () => boolean;
+  /** Undefined: the process has no workers. */
+  isWorking: (() => boolean) | undefined;
 }): Promise<Readiness> {
-  const [migrations, queue] = await Promise.all([
-    within(pendingMigrations(options.db)),
+  const { db, isWorking } = options;
+  const [migrations, queue, warnings] = await Promise.all([
+    within(pendingMigrations(db)),
     within(options.pingQueue()),
+    within(readWarnings(db, { starts: isWorking !== undefined })),
   ]);
   return {
-    database: migrations.ok ? 'ok' : 'does not answer, or was never migrated',
-    migrations: migrationState(migrations),
-    queue: queue.ok ? 'ok' : 'does not answer',
-    process: options.isDraining() ? 'draining' : 'ok',
+    checks: {
+      database: migrations.ok ? 'ok' : 'does not answer, or was never migrated',
+      migrations: migrationState(migrations),
+      queue: queue.ok ? 'ok' : 'does not answer',
+      process: options.isDraining() ? 'draining' : 'ok',
+      ...(isWorking && { worker: isWorking() ? 'ok' : 'its workers have not looked for work' }),
+    },
+    warnings: warnings.ok ? warnings.value : [],
   };
 }
 

@@ -21,24 +21,30 @@ export type DefibOptions = {
   env?: Record<string, string | undefined>;
   /** A folder without a `.defib`, unless the test puts one there. */
   cwd?: string;
+  /** What it reads from stdin. Default: nothing. */
+  input?: string;
 };
 
 /** Whoever runs the tests may have a service, and have logged in to one. */
 const NOBODY = { XDG_CONFIG_HOME: '/nonexistent', XDG_DATA_HOME: '/nonexistent' };
 
 /** Starts `defib` as a process of its own, with this environment alone. */
-export function startDefib(args: string[], { env = {}, cwd = '/' }: DefibOptions): RunningDefib {
+export function startDefib(
+  args: string[],
+  { env = {}, cwd = '/', input }: DefibOptions,
+): RunningDefib {
   const child = spawn(process.execPath, [DEFIB, ...args], {
     cwd,
     env: { PATH: process.env['PATH'], TZ: 'UTC', ...NOBODY, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     timeout: 280_000,
     killSignal: 'SIGKILL',
   });
+  child.stdin?.end(input);
   let stdout = '';
   let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => void (stdout += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => void (stderr += chunk.toString()));
+  child.stdout?.on('data', (chunk: Buffer) => void (stdout += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => void (stderr += chunk.toString()));
   const exited = once(child, 'close').then(([code]) => ({
     code: code as number | null,
     stdout,

@@ -2,6 +2,7 @@ import { type Client, DefibError, unwrap } from '../../client/index.ts';
 import { CliError } from '../frame/errors.ts';
 import { clientFor, credentialsFile, findToken, serviceUrl } from '../frame/service.ts';
 import { type Finding, messageOf, ok, skipped, wrong } from './finding.ts';
+import { workChecks } from './work.ts';
 
 /** Tokens, retries and GitHub Apps bear less than this; the header itself is whole seconds. */
 const MAX_SKEW_SECONDS = 10;
@@ -24,7 +25,7 @@ export async function serverChecks(): Promise<Finding[]> {
     return [
       ok('server', `answers on ${url}`),
       clockCheck(response.headers.get('date') ?? '', started, Date.now()),
-      await readyCheck(client),
+      ...(await readyChecks(client, token)),
       await tokenCheck(client, url, token),
     ];
   } catch (error) {
@@ -63,24 +64,30 @@ export function clockCheck(date: string, before: number, after: number): Finding
       );
 }
 
-async function readyCheck(client: Client): Promise<Finding> {
+async function readyChecks(client: Client, token: string | undefined): Promise<Finding[]> {
   const { data, error } = await client.GET('/readyz', {});
-  const checks = Object.entries((data ?? error)?.checks ?? {});
-  const bad = checks.filter(([, state]) => state !== 'ok');
-  if (data && bad.length === 0) return ok('ready', 'database, migrations and queue are ok');
-  return wrong(
+  const answer = data ?? error;
+  const bad = Object.entries(answer?.checks ?? {}).filter(([, state]) => state !== 'ok');
+  // Without a database nothing is known of work.
+  if (!data || bad.length > 0) return [notReady(bad)];
+  const ready = ok('ready', 'database, migrations and queue are ok');
+  const warnings = answer?.warnings ?? [];
+  return [ready, ...(token === undefined ? [] : await workChecks(client, warnings))];
+}
+
+const notReady = (bad: [string, string][]): Finding =>
+  wrong(
     'ready',
     bad.map(([name, state]) => `${name} ${state}`).join('; ') || 'it does not say why not',
     'Look at its log; "defib release" makes the migrations that are pending.',
   );
-}
 
 async function tokenCheck(
   client: Client,
   url: string,
   token: string | undefined,
 ): Promise<Finding> {
-  const getOne = `Set DEFIB_TOKEN, or call defib in the folder of the service: it reads ${credentialsFile()}.`;
+  const getOne = `Set DEFIB_TOKEN, or "defib login". Of a service on this machine, ${credentialsFile(url)} is read.`;
   if (token === undefined) return wrong('token', `there is none for ${url}`, getOne);
   try {
     await unwrap(client.GET('/api/agents', { params: { query: { limit: 1 } } }));

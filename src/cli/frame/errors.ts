@@ -55,7 +55,9 @@ type Description = {
 function describe(error: unknown): Description {
   if (error instanceof DefibError) {
     const { code, problem } = error;
-    return { code, message: problem.detail, hint: HINTS[code], more: problem };
+    // Of what is refused for another reason, the server says what to do.
+    const known = code !== 'forbidden' || problem.detail.includes('operator token');
+    return { code, message: problem.detail, hint: known ? HINTS[code] : undefined, more: problem };
   }
   if (error instanceof CliError) {
     return { code: error.code, message: error.message, hint: error.hint };

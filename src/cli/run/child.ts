@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { constants } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isatty } from 'node:tty';
+import { findProgram } from '../../program.ts';
 import { CliError } from '../frame/errors.ts';
 import { membersOf } from './processes.ts';
 
@@ -65,11 +66,23 @@ export async function startChild(
 export class NoCommand extends CliError {
   readonly exitCode: number;
 
-  constructor(program: string, { code }: NodeJS.ErrnoException) {
+  constructor(program: string, { code }: Pick<NodeJS.ErrnoException, 'code'>) {
     const missing = code === 'ENOENT';
     const why = missing ? 'there is no such program' : `it cannot be run (${code})`;
     super('no_command', `"${program}" was not started: ${why}.`);
     this.exitCode = missing ? 127 : 126;
+  }
+}
+
+/**
+ * Before anything is begun for it: a mistyped program would leave a session behind, and perhaps an agent.
+ *
+ * @throws NoCommand
+ */
+export async function assertCommand([program = '']: string[]): Promise<void> {
+  const state = await findProgram(program, { folder: process.cwd() });
+  if (state !== 'found') {
+    throw new NoCommand(program, { code: state === 'missing' ? 'ENOENT' : 'EACCES' });
   }
 }
 

@@ -92,7 +92,8 @@ async function startNew(
   ending: AbortSignal,
 ): Promise<Begun> {
   const { url, client } = await openService();
-  const agentName = options.agent ?? env['DEFIB_AGENT'] ?? basename(command[0] ?? '');
+  const agentName =
+    options.agent ?? env['DEFIB_AGENT'] ?? (await agentOf(client)) ?? basename(command[0] ?? '');
   const { host, worktree } = place;
   const branch = worktree === null ? undefined : await branchOf(worktree);
   const repo = options.repo ?? repoOf(options.issue);
@@ -118,6 +119,12 @@ async function startNew(
     return await start();
   });
   return { url, ...started, worktree, moved: undefined };
+}
+
+/** The one agent that the token is for; undefined: an operator's token, or a service that does not say. */
+async function agentOf(client: Client): Promise<string | undefined> {
+  const { data } = await client.GET('/api/me', {});
+  return data?.scope === 'agent' ? (data.agentName ?? undefined) : undefined;
 }
 
 /** With an operator's token, as on one's own machine, the first run creates the agent. */

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql, type SqlBool } from 'kysely';
 import type { Db } from '../connect.ts';
-import { type Page, type PageRequest, toPage } from '../page.ts';
+import { type IdRange, type Page, type PageRequest, toPage } from '../page.ts';
 import { isNamed } from './agents.ts';
 import { firstIdAt } from './run-ids.ts';
 import type { HeartbeatInput, Run, RunKind, RunStatus, RunStep } from '../schema.ts';
@@ -125,6 +125,7 @@ export type RunFilter = {
   kind?: RunKind;
   status?: RunStatus;
   sessionId?: string | undefined;
+  idPrefix?: IdRange | undefined;
 };
 
 /** SQL: in the order of an index that begins with the filter; "=" would leave the planner free to use another. */
@@ -155,6 +156,10 @@ export async function listRuns(
   if (filter.status) query = query.where('runs.status', '=', sql.lit(filter.status));
   if (filter.status && isLive(filter.status)) query = query.where('runs.finished_at', 'is', null);
   if (filter.sessionId) query = query.where('runs.session_id', '=', filter.sessionId);
+  if (filter.idPrefix) {
+    const { from, to } = filter.idPrefix;
+    query = query.where('runs.id', '>=', from).where('runs.id', '<=', to);
+  }
   if (cursor) query = query.where('runs.id', '<', cursor);
   for (const column of order(filter)) query = query.orderBy(sql.ref(column));
   const rows = await query

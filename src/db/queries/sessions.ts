@@ -1,6 +1,6 @@
 import { sql, type SqlBool } from 'kysely';
 import type { Db } from '../connect.ts';
-import { type Page, type PageRequest, toPage } from '../page.ts';
+import { type IdRange, type Page, type PageRequest, toPage } from '../page.ts';
 import { isNamed } from './agents.ts';
 import type { EndStatus, Session, SessionStatus } from '../schema.ts';
 
@@ -133,6 +133,7 @@ export type SessionFilter = {
   status?: SessionStatus | undefined;
   rootId?: string | undefined;
   needsAttention?: boolean | undefined;
+  idPrefix?: IdRange | undefined;
 };
 
 const LIVE: ReadonlySet<SessionStatus> = new Set(['pending', 'starting', 'running']);
@@ -157,6 +158,10 @@ export async function listSessions(
   if (filter.rootId) query = query.where('sessions.root_id', '=', filter.rootId);
   if (filter.needsAttention !== undefined) {
     query = query.where('sessions.needs_attention', '=', sql.lit(filter.needsAttention));
+  }
+  if (filter.idPrefix) {
+    const { from, to } = filter.idPrefix;
+    query = query.where('sessions.id', '>=', from).where('sessions.id', '<=', to);
   }
   if (cursor) query = query.where('sessions.id', '<', cursor);
   const rows = await query

@@ -10,6 +10,7 @@ import {
   bearer,
   createRouter,
   idParam,
+  idPrefixQuery,
   json,
   pageOf,
   pageQuery,
@@ -44,6 +45,7 @@ const list = createRoute({
   request: {
     query: z.strictObject({
       ...pageQuery,
+      idPrefix: idPrefixQuery,
       agentName: agentNameSchema
         .optional()
         .openapi({ param: { name: 'agentName', in: 'query' }, example: 'builder' }),

@@ -25,6 +25,7 @@ import {
   bearer,
   createRouter,
   idParam,
+  idPrefixQuery,
   json,
   jsonBody,
   pageOf,
@@ -85,6 +86,7 @@ const list = createRoute({
   request: {
     query: z.strictObject({
       ...pageQuery,
+      idPrefix: idPrefixQuery,
       agentName: agentNameSchema.optional().openapi({ param: { name: 'agentName', in: 'query' } }),
       status: sessionStatus.optional().openapi({ param: { name: 'status', in: 'query' } }),
       rootId: z

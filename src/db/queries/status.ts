@@ -1,0 +1,70 @@
+import { sql } from 'kysely';
+import type { Db } from '../connect.ts';
+import { HOST_GONE } from './worker-hosts.ts';
+
+export type HostState = { host: string; live: boolean; seenAt: Date };
+
+/** Hosts that had a worker within the last week, the last sign first. */
+export async function listHostStates(db: Db): Promise<HostState[]> {
+  const { rows } = await sql<HostState>`
+    SELECT host, seen_at > now() - ${HOST_GONE} AS live, seen_at AS "seenAt"
+    FROM worker_hosts WHERE seen_at > now() - interval '7 days'
+    ORDER BY seen_at DESC, host LIMIT 1000`.execute(db);
+  return rows;
+}
+
+export type SessionCount = { status: string; endReason: string | null; count: number };
+
+/** Sessions that are not over, and those from an id on, which are in order of their time. */
+export async function countSessions(db: Db, fromId: string): Promise<SessionCount[]> {
+  const { rows } = await sql<SessionCount>`
+    SELECT status, end_reason AS "endReason", count(*)::int AS count
+    FROM sessions WHERE ended_at IS NULL OR id >= ${fromId}
+    GROUP BY status, end_reason`.execute(db);
+  return rows;
+}
+
+export type Unclaimed = { id: string; agentName: string; since: Date };
+
+/** Sessions that anybody may claim, and that nobody has; the oldest first. */
+export async function listUnclaimed(
+  db: Db,
+  options: { olderThanSeconds: number; limit: number },
+): Promise<Unclaimed[]> {
+  const { rows } = await sql<Unclaimed>`
+    SELECT sessions.id, sessions.agent_name AS "agentName", sessions.ready_at AS since
+    FROM sessions JOIN agents ON agents.id = sessions.agent_id
+    WHERE sessions.status = 'pending' AND NOT agents.paused
+      AND sessions.ready_at <= now() - make_interval(secs => ${options.olderThanSeconds})
+    ORDER BY sessions.ready_at, sessions.id
+    LIMIT ${options.limit}`.execute(db);
+  return rows;
+}
+
+export type Flagged = {
+  id: string;
+  agentName: string;
+  attempt: number;
+  endReason: string | null;
+  spawnError: string | null;
+};
+
+/** Sessions that a person must look at, the newest first. */
+export async function listFlagged(db: Db, limit: number): Promise<Flagged[]> {
+  const { rows } = await sql<Flagged>`
+    SELECT id, agent_name AS "agentName", attempt, end_reason AS "endReason",
+      spawn_error AS "spawnError"
+    FROM sessions WHERE needs_attention
+    ORDER BY id DESC LIMIT ${limit}`.execute(db);
+  return rows;
+}
+
+/** What workers start for resumed sessions, by the policies of agents that are not paused. */
+export async function listSpawnerPrograms(db: Db): Promise<string[]> {
+  const { rows } = await sql<{ program: string }>`
+    SELECT DISTINCT policy -> 'spawner' -> 'command' ->> 0 AS program
+    FROM agents
+    WHERE NOT paused AND policy -> 'spawner' ->> 'type' = 'command'
+    LIMIT 1000`.execute(db);
+  return rows.map(({ program }) => program);
+}
