@@ -111,6 +111,7 @@ const environment = z.object({
     .optional(),
   DEFIB_CHECKPOINT_REMOTE: z.string().min(1).default('none'),
   DEFIB_CHECKPOINT_RETENTION_DAYS: integer(1, 3650, 14),
+  DEFIB_KEEP_RESULT_DAYS: integer(0, 3650, 7),
   DEFIB_SECRETS_ALLOW: list(',').default([]),
   DEFIB_SECRETS_NEVER_ALLOW: list(',').default(['defib-token', 'privatekey']),
   DEFIB_MAX_BUNDLE_MB: integer(1, 4096, 256),
@@ -230,6 +231,7 @@ function build(env: z.infer<typeof environment>) {
       roots: env.DEFIB_WORKTREE_ROOTS ?? (env.DATABASE_URL ? [] : [homedir()]),
       remote: env.DEFIB_CHECKPOINT_REMOTE,
       retentionDays: env.DEFIB_CHECKPOINT_RETENTION_DAYS,
+      keepResultDays: env.DEFIB_KEEP_RESULT_DAYS,
       secrets: { allow: env.DEFIB_SECRETS_ALLOW, never: env.DEFIB_SECRETS_NEVER_ALLOW },
       maxBundleBytes: env.DEFIB_MAX_BUNDLE_MB * 1024 * 1024,
       quota: {

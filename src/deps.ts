@@ -99,6 +99,7 @@ export async function openDeps(config: Config, log: Log, databaseUrl: string): P
     sessionSettings: {
       ...defaultSessionSettings,
       checkpointRetentionDays: config.checkpoints.retentionDays,
+      keepResultDays: config.checkpoints.keepResultDays,
     },
     close,
   };

@@ -498,7 +498,7 @@ export interface paths {
     put?: never;
     /**
      * Take the work of a session off the list of what a person must look at
-     * @description For all attempts at that work. Nothing of it may live or wait.
+     * @description For all attempts at that work, none of which may live or wait. What was kept of its result is pruned.
      */
     post: operations['dismissSession'];
     delete?: never;
@@ -723,6 +723,8 @@ export interface components {
       checkpointRemote?: string;
       /** @description Folders on workers’ hosts below which its worktrees lie; nobody else’s do. Default: the repositories that it was the first to use. */
       roots?: string[];
+      /** @description Days that the result of finished work is kept that has not landed. Default 7. */
+      keepResultDays?: number;
       /** @description Days that checkpoints of work that did not succeed are kept. Default 14. */
       checkpointRetentionDays?: number;
     };
@@ -988,6 +990,18 @@ export interface components {
        * @example 2026-11-21T10:00:00.000Z
        */
       waitingUntil: string | null;
+      /** @description Of a completed session: where its work is, and until when it is kept. */
+      result: {
+        /** @enum {string} */
+        state: 'landed' | 'committed' | 'uncommitted' | 'none';
+        host: string | null;
+        worktree: string | null;
+        branch: string | null;
+        head: string | null;
+        filesChanged: number | null;
+        /** Format: date-time */
+        keptUntil: string | null;
+      } | null;
       summary: string | null;
       /**
        * Format: date-time
@@ -1203,6 +1217,10 @@ export interface components {
     };
     CancelSession: {
       reason?: string;
+    };
+    DismissSession: {
+      /** @description Whether its result is where it belongs, so that it need be kept no longer. */
+      brought?: boolean;
     };
     Checkpoint: {
       /** Format: uuid */
@@ -3821,7 +3839,11 @@ export interface operations {
       };
       cookie?: never;
     };
-    requestBody?: never;
+    requestBody?: {
+      content: {
+        'application/json': components['schemas']['DismissSession'];
+      };
+    };
     responses: {
       /** @description The session */
       200: {
@@ -3830,6 +3852,15 @@ export interface operations {
         };
         content: {
           'application/json': components['schemas']['Session'];
+        };
+      };
+      /** @description malformed: the body cannot be read */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
         };
       };
       /** @description unauthorized: no token, or one that is unknown, expired or revoked */
@@ -3861,6 +3892,15 @@ export interface operations {
       };
       /** @description conflict */
       409: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description too_large */
+      413: {
         headers: {
           [name: string]: unknown;
         };

@@ -64,7 +64,8 @@ CREATE TABLE checkpoints (
   bundle_id uuid,
   late boolean NOT NULL DEFAULT false,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
-  pruned_at timestamp with time zone
+  pruned_at timestamp with time zone,
+  on_remote boolean
 );
 
 CREATE TABLE forge_turns (
@@ -228,7 +229,8 @@ CREATE TABLE sessions (
   reserved_until timestamp with time zone,
   extra_budget integer NOT NULL DEFAULT 0,
   from_checkpoint_id uuid,
-  waiting_for text
+  waiting_for text,
+  result_until timestamp with time zone
 );
 
 CREATE TABLE sync_pages (
@@ -352,6 +354,7 @@ CREATE INDEX sessions_latest_checkpoint_id_idx ON public.sessions USING btree (l
 CREATE UNIQUE INDEX sessions_live_issue_key ON public.sessions USING btree (issue_key) WHERE ((ended_at IS NULL) AND (issue_key IS NOT NULL));
 CREATE INDEX sessions_pending_idx ON public.sessions USING btree (agent_id, id) WHERE (status = 'pending'::text);
 CREATE INDEX sessions_prune_at_idx ON public.sessions USING btree (prune_at) WHERE (prune_at IS NOT NULL);
+CREATE INDEX sessions_result_until_idx ON public.sessions USING btree (id DESC) WHERE (result_until IS NOT NULL);
 CREATE INDEX sessions_resume_at_idx ON public.sessions USING btree (resume_at) WHERE (resume_at IS NOT NULL);
 CREATE UNIQUE INDEX sessions_resumed_from_key ON public.sessions USING btree (resumed_from);
 CREATE INDEX sessions_root_id_idx ON public.sessions USING btree (root_id);

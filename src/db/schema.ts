@@ -60,6 +60,8 @@ export type AgentPolicy = {
   checkpointRemote?: string;
   /** Days that checkpoints of failed and cancelled sessions are kept. */
   checkpointRetentionDays?: number;
+  /** Days that the result of finished work is kept that has not landed. */
+  keepResultDays?: number;
   /** Folders below which its worktrees lie on workers' hosts. Absent: those that it was the first to use. */
   roots?: string[];
 };
@@ -299,6 +301,8 @@ export type SessionsTable = {
   from_checkpoint_id: string | null;
   /** What a pending session waits for that only the worker which tried to start it knows. */
   waiting_for: string | null;
+  /** Of a completed session: until when its result is kept that has not landed; null: it is not, or no more. */
+  result_until: Timestamp | null;
 };
 
 /** Whether the work of the last attempt is in the new worktree; if not, why. */
@@ -326,6 +330,8 @@ export type CheckpointsTable = {
   tree: string | null;
   /** What was under way: a merge, a rebase. */
   operation: string | null;
+  /** A remote was known to have HEAD; null: not told. */
+  on_remote: boolean | null;
   /** Where the commits that the bundle builds on can be fetched from. */
   base_url: string | null;
   durability: Durability;

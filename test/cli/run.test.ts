@@ -59,6 +59,10 @@ describe('defib run', () => {
     expect(checkpointBranches(worktree)).toEqual([]);
     expect(statusOf(worktree)).toBe(status);
     expect(listed(flow.kept)).not.toContain(id);
+    const { result } = await flow.session(id);
+    expect(result).toMatchObject({ state: 'uncommitted', filesChanged: 1 });
+    const dismissed = await flow.service.call('POST', `/api/sessions/${id}/dismiss`);
+    expect(dismissed.status).toBe(200);
     await until('the service has pruned', async () =>
       (await flow.checkpoints(id)).every(({ prunedAt }) => prunedAt !== null),
     );

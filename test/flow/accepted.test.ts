@@ -18,7 +18,11 @@ const SAID = { trigger: 'turn', reasoning };
 describe('a checkpoint that was accepted', () => {
   let flow: Resumable;
   beforeAll(async () => {
-    flow = await startResumable('postgres', { DEFIB_CHECKPOINT_REMOTE: 'none' }, { worker: false });
+    flow = await startResumable(
+      'postgres',
+      { DEFIB_CHECKPOINT_REMOTE: 'none', DEFIB_KEEP_RESULT_DAYS: '0' },
+      { worker: false },
+    );
   });
   afterAll(() => flow.stop());
 

@@ -14,7 +14,10 @@ import { until } from '../setup/until.ts';
 describe('prune', () => {
   let flow: Resumable;
   beforeAll(async () => {
-    flow = await startResumable('postgres', { DEFIB_CHECKPOINT_REMOTE: 'origin' });
+    flow = await startResumable('postgres', {
+      DEFIB_CHECKPOINT_REMOTE: 'origin',
+      DEFIB_KEEP_RESULT_DAYS: '0',
+    });
   });
   afterAll(() => flow.stop());
 

@@ -68,7 +68,11 @@ describe.each(backends)('work that was cut off, on %s', (backend) => {
     );
     expect(pruned).toMatchObject({ status: 'ok' });
     expect(pruned.summary).toContain(`emoved the local branch ${branch}`);
-    const gone = await flow.service.call('GET', `/api/checkpoints/${last.body.id}/bundle`);
-    expect(gone.status).toBe(404);
+    const bundle = () => flow.service.call('GET', `/api/checkpoints/${last.body.id}/bundle`);
+    // It is committed nowhere: kept until somebody has it, or wants it no more.
+    expect((await bundle()).status).toBe(200);
+    const done = await flow.service.call('POST', `/api/sessions/${second.id}/dismiss`);
+    expect(done.body.result).toMatchObject({ state: 'uncommitted', keptUntil: null });
+    await until('its bundle is pruned', async () => (await bundle()).status === 404);
   });
 });

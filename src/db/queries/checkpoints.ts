@@ -28,6 +28,8 @@ export type CapturedWork = {
   commit: string;
   tree: string;
   operation: string | null;
+  /** A remote was known to have HEAD. */
+  onRemote: boolean | null;
   baseUrl: string | null;
   filesChanged: number;
   changes: ChangeSummary | null;
@@ -49,6 +51,7 @@ const COLUMNS = [
   'commit',
   'tree',
   'operation',
+  'on_remote',
   'base_url',
   'durability',
   'files_changed',
@@ -84,13 +87,13 @@ export async function insertCheckpoint(
   const { rows } = await sql<{ id: string }>`
       INSERT INTO checkpoints
         (id, session_id, number, run_id, trigger, turn, reasoning, head, head_branch, commit, tree,
-         operation, base_url, files_changed, changes, diff, not_captured, warnings, bundle_id,
+         operation, on_remote, base_url, files_changed, changes, diff, not_captured, warnings, bundle_id,
          durability, late)
       SELECT ${checkpoint.id}::uuid, ${checkpoint.sessionId}::uuid,
         coalesce(max(number), 0) + 1, ${checkpoint.runId}::uuid, ${checkpoint.trigger},
         ${checkpoint.turn}::int, ${json(checkpoint.reasoning)}::jsonb, ${work?.head ?? null},
         ${work?.headBranch ?? null}, ${work?.commit ?? null}, ${work?.tree ?? null},
-        ${work?.operation ?? null}, ${work?.baseUrl ?? null}, ${work?.filesChanged ?? null}::int,
+        ${work?.operation ?? null}, ${work?.onRemote ?? null}::boolean, ${work?.baseUrl ?? null}, ${work?.filesChanged ?? null}::int,
         ${json(work?.changes ?? null)}::jsonb, ${work?.diff ?? null}::bytea,
         ${json(checkpoint.notCaptured)}::jsonb, ${json(checkpoint.warnings)}::jsonb,
         ${checkpoint.bundleId}::uuid, ${durability}, ${late}
@@ -204,7 +207,7 @@ export async function findLastCommit(
 export async function findLastWork(db: Db, sessionId: string): Promise<CapturedWork | undefined> {
   const row = await db
     .selectFrom('checkpoints')
-    .select(['head', 'head_branch', 'commit', 'tree', 'operation', 'base_url'])
+    .select(['head', 'head_branch', 'commit', 'tree', 'operation', 'on_remote', 'base_url'])
     .select(['files_changed', 'changes', 'diff'])
     .where('session_id', '=', sessionId)
     .where('commit', 'is not', null)
@@ -219,6 +222,7 @@ export async function findLastWork(db: Db, sessionId: string): Promise<CapturedW
     commit: row.commit,
     tree: row.tree,
     operation: row.operation,
+    onRemote: row.on_remote,
     baseUrl: row.base_url,
     filesChanged: row.files_changed ?? 0,
     changes: row.changes,

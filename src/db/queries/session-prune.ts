@@ -86,21 +86,25 @@ export async function noteRemotePruned(db: Db, id: string, commit: string): Prom
 }
 
 /**
- * Deletes the bundles of a session's checkpoints, while they may be pruned. One without a checkpoint is
- * being accepted, or housekeeping's. Returns how many there were.
+ * Deletes the bundles of a session's checkpoints, while they may be pruned, but the one that is kept. One without a
+ * checkpoint is being accepted, or housekeeping's. Returns how many there were.
  */
-export async function deleteBundles(db: Db, sessionId: string): Promise<number> {
+export async function deleteBundles(
+  db: Db,
+  sessionId: string,
+  keptId: string | undefined,
+): Promise<number> {
   const { numAffectedRows } = await sql`
     DELETE FROM bundles USING sessions
     WHERE bundles.session_id = ${sessionId} AND sessions.id = bundles.session_id
-      AND ${isPrunable('sessions')}
+      AND bundles.id IS DISTINCT FROM ${keptId ?? null}::uuid AND ${isPrunable('sessions')}
       AND EXISTS (SELECT FROM checkpoints WHERE checkpoints.bundle_id = bundles.id)`.execute(db);
   return Number(numAffectedRows ?? 0);
 }
 
 /**
- * Nothing of the session's checkpoints is left but their records. One that came meanwhile is left for
- * the next prune: its session is locked while it is recorded.
+ * Nothing of the session's checkpoints is left but their records, and the result that is kept until its time is
+ * over. One that came meanwhile is left for the next prune: its session is locked while it is recorded.
  */
 export async function notePruned(db: Db, sessionId: string): Promise<void> {
   await db.transaction().execute(async (trx) => {
@@ -113,9 +117,17 @@ export async function notePruned(db: Db, sessionId: string): Promise<void> {
       UPDATE checkpoints SET pruned_at = now()
       WHERE session_id = ${sessionId} AND pruned_at IS NULL AND bundle_id IS NULL`.execute(trx);
     await sql`
-      UPDATE sessions SET prune_at = NULL
-      WHERE id = ${sessionId} AND NOT EXISTS (
-        SELECT FROM checkpoints
-        WHERE checkpoints.session_id = sessions.id AND pruned_at IS NULL)`.execute(trx);
+      UPDATE sessions SET prune_at = (
+        SELECT max(done.result_until) FROM sessions AS done
+        WHERE done.root_id = sessions.root_id AND EXISTS (
+          SELECT FROM checkpoints
+          WHERE checkpoints.session_id = sessions.id AND pruned_at IS NULL))
+      WHERE id = ${sessionId} AND (
+        NOT EXISTS (
+          SELECT FROM checkpoints
+          WHERE checkpoints.session_id = sessions.id AND pruned_at IS NULL)
+        OR EXISTS (
+          SELECT FROM sessions AS done
+          WHERE done.root_id = sessions.root_id AND done.result_until > now()))`.execute(trx);
   });
 }

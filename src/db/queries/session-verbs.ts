@@ -99,7 +99,7 @@ export async function cancelSession(
   return rows[0];
 }
 
-/** Takes the flag from every attempt of a chain that is over. Undefined: something of it lives or is wanted. */
+/** Takes the flag from every attempt of a chain that is over, and has its result pruned. Undefined: something of it lives or is wanted. */
 export async function dismissChain(
   trx: Trx,
   session: Pick<Session, 'id' | 'root_id'>,
@@ -109,7 +109,11 @@ export async function dismissChain(
     SELECT FROM sessions WHERE root_id = ${session.root_id}
     ORDER BY attempt DESC FOR UPDATE`.execute(trx);
   const { rows } = await sql<Session>`
-    UPDATE sessions SET needs_attention = false
+    UPDATE sessions SET needs_attention = false, result_until = NULL,
+      prune_at = CASE WHEN prune_at IS NOT NULL AND EXISTS (
+        SELECT FROM sessions AS kept
+        WHERE kept.root_id = ${session.root_id} AND kept.result_until IS NOT NULL) THEN now()
+      ELSE prune_at END
     WHERE root_id = ${session.root_id} AND NOT ${chainIsLive('sessions')}
     RETURNING *`.execute(trx);
   return rows.find(({ id }) => id === session.id);

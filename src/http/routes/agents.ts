@@ -82,6 +82,9 @@ const policySchema = z
         description:
           'Folders on workers’ hosts below which its worktrees lie; nobody else’s do. Default: the repositories that it was the first to use.',
       }),
+    keepResultDays: z.number().int().min(0).max(3650).optional().openapi({
+      description: 'Days that the result of finished work is kept that has not landed. Default 7.',
+    }),
     checkpointRetentionDays: z.number().int().min(0).max(3650).optional().openapi({
       description: 'Days that checkpoints of work that did not succeed are kept. Default 14.',
     }),

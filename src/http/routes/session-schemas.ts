@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { causeSchema } from '../../contract/cause.ts';
+import { resultSchema } from '../../contract/result.ts';
 import { agentNameSchema, fullRepoNameSchema, storableText, timestamp } from '../validation.ts';
 import { directiveSchema } from './schemas.ts';
 
@@ -41,6 +42,9 @@ export const sessionSchema = z
       example: 'claim',
     }),
     waitingUntil: timestamp.nullable(),
+    result: resultSchema.nullable().openapi({
+      description: 'Of a completed session: where its work is, and until when it is kept.',
+    }),
     summary: z.string().nullable(),
     startedAt: timestamp.nullable(),
     endedAt: timestamp.nullable(),
@@ -156,3 +160,11 @@ export const resumeSchema = z
 export const cancelSchema = z
   .strictObject({ reason: storableText(1000).min(1, 'must say why').optional() })
   .openapi('CancelSession');
+
+export const dismissSchema = z
+  .strictObject({
+    brought: z.boolean().optional().openapi({
+      description: 'Whether its result is where it belongs, so that it need be kept no longer.',
+    }),
+  })
+  .openapi('DismissSession');

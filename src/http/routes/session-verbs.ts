@@ -10,7 +10,7 @@ import { resumeSession } from '../../services/sessions/resume.ts';
 import { actorOf, assertMayActFor, mayReadSession } from '../auth.ts';
 import type { AppEnv } from '../env.ts';
 import { bearer, createRouter, idParam, json, jsonBody, problems } from '../validation.ts';
-import { cancelSchema, resumeSchema, sessionSchema } from './session-schemas.ts';
+import { cancelSchema, dismissSchema, resumeSchema, sessionSchema } from './session-schemas.ts';
 
 const common = { tags: ['Sessions'], security: bearer };
 
@@ -46,9 +46,10 @@ const dismiss = createRoute({
   path: '/sessions/{id}/dismiss',
   operationId: 'dismissSession',
   summary: 'Take the work of a session off the list of what a person must look at',
-  description: 'For all attempts at that work. Nothing of it may live or wait.',
-  request: { params: idParam },
-  responses: { 200: json(sessionSchema, 'The session'), ...problems(404, 409) },
+  description:
+    'For all attempts at that work, none of which may live or wait. What was kept of its result is pruned.',
+  request: { params: idParam, body: jsonBody(dismissSchema, false) },
+  responses: { 200: json(sessionSchema, 'The session'), ...problems(400, 404, 409, 413) },
 });
 
 /** What a person does for a session, or its agent: who may act for the agent may. */
@@ -79,7 +80,7 @@ export function sessionVerbRoutes(deps: Deps) {
     })
     .openapi(dismiss, async (c) => {
       const before = await actedOn(c, c.req.valid('param').id);
-      const session = await dismissSession(db, before, actorOf(c));
+      const session = await dismissSession(db, before, c.req.valid('json'), actorOf(c));
       return c.json(await viewSession(db, settings, session), 200);
     });
 }

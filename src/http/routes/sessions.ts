@@ -14,6 +14,7 @@ import {
   getSession,
   listSessionViews,
   noSuchSession,
+  viewSession,
   withAttempts,
 } from '../../services/sessions/read.ts';
 import { startSession } from '../../services/sessions/start.ts';
@@ -204,10 +205,8 @@ export function sessionRoutes(deps: Deps) {
     .openapi(finish, async (c) => {
       const { id } = c.req.valid('param');
       assertSession(c.get('principal'), id);
-      return c.json(
-        toSessionView(await finishSession(db, sessionSettings, id, c.req.valid('json'))),
-        200,
-      );
+      const session = await finishSession(db, sessionSettings, id, c.req.valid('json'));
+      return c.json(await viewSession(db, sessionSettings, session), 200);
     })
     .openapi(interrupt, async (c) => {
       const { id } = c.req.valid('param');

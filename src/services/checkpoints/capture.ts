@@ -94,7 +94,7 @@ export async function moveBranch(
 /** The remote whose commits a bundle may build on, if the service may reach it. */
 export async function baseRemoteOf(
   deps: CheckpointDeps,
-  { base }: Capture,
+  { base }: Pick<Capture, 'base'>,
 ): Promise<{ name: string; url: string } | undefined> {
   const remote = baseRemote(base);
   if (!remote) return undefined;

@@ -25,6 +25,7 @@ export async function describeWork(
     commit,
     tree: checkpoint.tree,
     operation: state.operation,
+    onRemote: state.onRemote ?? null,
     baseUrl: options.baseUrl,
     filesChanged: new Set(paths).size,
     changes,

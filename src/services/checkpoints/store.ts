@@ -11,6 +11,7 @@ import {
 import type { CheckpointRow } from '../../db/queries/checkpoints.ts';
 import type { Session } from '../../db/schema.ts';
 import { createBundle, remoteHaves } from '../git/bundle.ts';
+import type { Capture } from '../git/capture-types.ts';
 import { fetchBase } from '../git/mirror.ts';
 import { newId } from '../ids.ts';
 import { remoteFor } from './access.ts';
@@ -27,6 +28,11 @@ export async function withScratch<T>(
   return await withFolder(deps.places.scratch, use);
 }
 
+/** What there is to be stored: a commit in a private git directory. */
+export type Stored = Pick<WorktreeCapture, 'privateDir' | 'ref' | 'holdsEarlier'> & {
+  capture: Pick<Capture, 'commit' | 'base'>;
+};
+
 /**
  * Stores a checkpoint beyond its machine: a bundle of everything that the worktree's remote lacks,
  * in the database. Without a remote that can be reached, the bundle holds all history.
@@ -36,7 +42,7 @@ export async function withScratch<T>(
 export async function storeBundle(
   deps: CheckpointDeps,
   session: Session,
-  taken: WorktreeCapture,
+  taken: Stored,
   checkpoint: CheckpointRow,
   signal: AbortSignal,
 ): Promise<void> {

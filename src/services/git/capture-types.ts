@@ -70,6 +70,8 @@ export type BaseInfo = {
   /** URLs come without credentials. */
   remotes: Remote[];
   upstream: { remote: string; merge: string } | null;
+  /** A remote-tracking branch has HEAD; undefined: that could not be found out. */
+  onRemote?: boolean | undefined;
 };
 
 export const DEFAULT_CAPS: SizeCaps = {

@@ -28,6 +28,7 @@ const stateSchema = z.object({
   operation: z.enum(['merge', 'rebase', 'am', 'cherry-pick', 'revert', 'bisect']).nullable(),
   remotes: z.array(z.object({ name: z.string(), url: z.string() })),
   upstream: z.object({ remote: z.string(), merge: z.string() }).nullable(),
+  onRemote: z.boolean().optional(),
   sparse: z.object({ cone: z.boolean() }).nullable(),
   shallow: z.boolean(),
   /** How the worktree is to be read: values of `core.fileMode` and the like. */

@@ -27,7 +27,7 @@ export async function record(
 ): Promise<Capture | null> {
   const { options, repository, config, dir } = session;
   const { head, staged, operation, previous } = user;
-  const base = await readBase(repository, config, head);
+  const base = await readBase(repository, config, head, git.signal);
   const remote = baseRemote(base)?.name;
   const refs = await readUserRefs({ repository, dir, head, operation, remote }, git);
   const index = git.indexFile ?? '';

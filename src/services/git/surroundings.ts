@@ -5,6 +5,7 @@ import type { CheckpointState } from './checkpoint.ts';
 import { STATE } from './checkpoint.ts';
 import type { RepositoryConfig } from './config.ts';
 import { readingOf, remotesOf } from './config.ts';
+import { git } from './git.ts';
 import type { Head } from './head.ts';
 import type { TreeFile, TreeFiles } from './objects.ts';
 import type { Operation } from './operation.ts';
@@ -71,6 +72,7 @@ export async function readBase(
   repository: Repository,
   config: RepositoryConfig,
   head: Head,
+  signal: AbortSignal | undefined,
 ): Promise<BaseInfo> {
   const remote = config.values.get(`branch.${head.branch}.remote`);
   const merge = config.values.get(`branch.${head.branch}.merge`);
@@ -79,7 +81,20 @@ export async function readBase(
     shallow: await exists(join(repository.commonDir, 'shallow')),
     remotes: remotesOf(config),
     upstream: remote !== undefined && merge !== undefined ? { remote, merge } : null,
+    ...(await hasRemote(repository, head, signal)),
   };
+}
+
+/** Branches of our own there do not count: they are gone after success. */
+async function hasRemote(
+  { gitDir }: Repository,
+  { oid }: Head,
+  signal: AbortSignal | undefined,
+): Promise<Pick<BaseInfo, 'onRemote'>> {
+  if (oid === null) return { onRemote: false };
+  const args = ['rev-list', '-n', '1', oid, '--not', '--exclude=*/checkpoint/*', '--remotes'];
+  const { code, stdout } = await git(args, { gitDir, signal, okCodes: [128] });
+  return code === 0 ? { onRemote: stdout.length === 0 } : {};
 }
 
 /**

@@ -19,6 +19,7 @@ import { isMissing } from '../git/repository.ts';
 import { checkpointRef } from '../git/names.ts';
 import { deleteLocalRef, deleteRemoteRef, type Pruned } from '../git/prune.ts';
 import { plural } from '../plural.ts';
+import { keepResult } from './keep-result.ts';
 import { runSteps } from '../runs/run-steps.ts';
 import type { Step, StepReport } from '../runs/step.ts';
 import { summarize } from '../runs/summarize.ts';
@@ -30,6 +31,8 @@ type PrunePass = {
   folder: string;
   /** Undefined: the work may still be gone on from, and nothing is touched. */
   session: Session | undefined;
+  /** The bundle with the result of the work, which is kept. */
+  keptId: string | undefined;
 };
 
 const MINUTE = 60_000;
@@ -41,6 +44,18 @@ const loadSession: Step<PrunePass> = {
   run: async (pass) => {
     pass.session = await findPrunable(pass.deps.db, pass.run.session_id ?? '');
     return pass.session ? {} : { summary: 'nothing to do: the work is still gone on with' };
+  },
+};
+
+const result: Step<PrunePass> = {
+  name: 'keep result',
+  // Without it, what is removed below may be the only copy.
+  level: 'critical',
+  timeoutMs: 5 * MINUTE,
+  run: async (pass, signal) => {
+    if (!pass.session) return { skipped: true };
+    pass.keptId = await keepResult(pass.deps, pass.session, signal);
+    return pass.keptId === undefined ? { skipped: true } : {};
   },
 };
 
@@ -104,9 +119,9 @@ const storedBundles: Step<PrunePass> = {
   name: 'bundles',
   level: 'critical',
   timeoutMs: MINUTE,
-  run: async ({ deps, session }) => {
+  run: async ({ deps, session, keptId }) => {
     if (!session) return { skipped: true };
-    const count = await deleteBundles(deps.db, session.id);
+    const count = await deleteBundles(deps.db, session.id, keptId);
     return count > 0 ? { summary: `removed ${plural(count, 'bundle')}` } : { skipped: true };
   },
 };
@@ -127,6 +142,7 @@ const privateDirectory: Step<PrunePass> = {
 
 const pruneSteps: readonly Step<PrunePass>[] = [
   loadSession,
+  result,
   localBranch,
   remoteBranch,
   storedBundles,
@@ -135,7 +151,7 @@ const pruneSteps: readonly Step<PrunePass>[] = [
 
 /**
  * Removes what a session's checkpoints left, once nothing goes on from them: our branches where we
- * left them, bundles, the private git directory. What fails is tried again by a later run.
+ * left them, bundles, the private git directory. The result of finished work that has not landed is kept. What fails is tried again by a later run.
  */
 export async function runPrune(
   deps: CheckpointDeps,
@@ -143,7 +159,7 @@ export async function runPrune(
   signal: AbortSignal,
 ): Promise<RunResult> {
   return await withScratch(deps, async (folder) => {
-    const pass: PrunePass = { deps, run, folder, session: undefined };
+    const pass: PrunePass = { deps, run, folder, session: undefined, keptId: undefined };
     const outcomes = await runSteps(pruneSteps, pass, signal);
     return { ...summarize(outcomes), nextHeartbeatSeconds: null };
   });

@@ -7,15 +7,23 @@ import { type Actor, noteAct } from '../audit/note.ts';
 import { notOver } from './refusal.ts';
 
 /**
- * Says that nobody need look at the work of this session's chain any more: takes its flags away. Twice is
- * harmless.
+ * Says that nobody need look at the work of this session's chain any more: takes its flags away, and keeps its
+ * result no longer. Twice is harmless.
  *
  * @throws AppError `conflict`: it is still worked on, or waits
  */
-export async function dismissSession(db: Db, session: Session, actor: Actor): Promise<Session> {
+export async function dismissSession(
+  db: Db,
+  session: Session,
+  request: { brought?: boolean | undefined },
+  actor: Actor,
+): Promise<Session> {
   const dismissed = await db.transaction().execute(async (trx) => {
     const done = await dismissChain(trx, session);
-    if (done) await noteAct(trx, actor, { action: 'session.dismiss', target: session.id });
+    if (done) {
+      const { id: target } = session;
+      await noteAct(trx, actor, { action: 'session.dismiss', target, details: { ...request } });
+    }
     return done;
   });
   if (dismissed) return dismissed;

@@ -1,6 +1,7 @@
 import type { Db } from '../../db/connect.ts';
 import type { Dispatch } from '../../db/queries/run-claims.ts';
 import { schedulePrune } from '../../db/queries/session-prune.ts';
+import { keepResult } from '../../db/queries/session-results.ts';
 import { insertSessionRuns } from '../../db/queries/session-runs.ts';
 import { beatSession, endSession, findSession, SIGN_OF_LIFE } from '../../db/queries/sessions.ts';
 import type { Session } from '../../db/schema.ts';
@@ -34,6 +35,7 @@ export async function finishSession(
       resume: false,
     });
     if (session) {
+      await keepResult(trx, { id: session.id, days: settings.keepResultDays });
       await schedulePrune(trx, {
         rootId: session.root_id,
         succeeded: session.status === 'completed',

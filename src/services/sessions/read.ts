@@ -6,9 +6,11 @@ import {
   listSessions,
   type SessionFilter,
 } from '../../db/queries/sessions.ts';
+import { findResults } from '../../db/queries/session-results.ts';
 import { findWaits } from '../../db/queries/session-waits.ts';
 import type { Session } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
+import { toResult } from './result.ts';
 import type { SessionSettings } from './settings.ts';
 import { type SessionView, toSessionView } from './view.ts';
 
@@ -52,8 +54,16 @@ export async function viewSessions(
     waiting.map(({ id }) => id),
     settings,
   );
-  const byId = new Map(waits.map((wait) => [wait.id, wait]));
-  return sessions.map((session) => toSessionView(session, { wait: byId.get(session.id) }));
+  const waitOf = new Map(waits.map((wait) => [wait.id, wait]));
+  const completed = sessions.filter(({ status }) => status === 'completed');
+  const results = await findResults(
+    db,
+    completed.map(({ id }) => id),
+  );
+  const resultOf = new Map(results.map((work) => [work.id, toResult(work)]));
+  return sessions.map((session) =>
+    toSessionView(session, { wait: waitOf.get(session.id), result: resultOf.get(session.id) }),
+  );
 }
 
 export async function viewSession(

@@ -16,6 +16,8 @@ export type SessionSettings = {
   spawnTries: number;
   /** Days that checkpoints of work that did not succeed are kept. */
   checkpointRetentionDays: number;
+  /** Days that the result of finished work is kept that has not landed. */
+  keepResultDays: number;
 };
 
 export const defaultSessionSettings: SessionSettings = {
@@ -26,6 +28,7 @@ export const defaultSessionSettings: SessionSettings = {
   resumeBackoffSeconds: 0,
   spawnTries: 12,
   checkpointRetentionDays: 14,
+  keepResultDays: 7,
 };
 
 export type AskedTimes = { leaseSeconds?: number | undefined; timeoutSeconds?: number | undefined };

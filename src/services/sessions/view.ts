@@ -1,3 +1,4 @@
+import type { Result } from '../../contract/result.ts';
 import type { Cause } from '../../contract/cause.ts';
 import type { Wait } from '../../db/queries/session-waits.ts';
 import type { Session, SessionStatus } from '../../db/schema.ts';
@@ -28,6 +29,8 @@ export type SessionView = {
   /** What it waits for that is pending, or has ended and is to be resumed; and until when, where that is known. */
   waitingFor: string | null;
   waitingUntil: string | null;
+  /** Of a completed session. */
+  result: Result | null;
   summary: string | null;
   startedAt: string | null;
   endedAt: string | null;
@@ -36,9 +39,9 @@ export type SessionView = {
 const iso = (date: Date | null): string | null => date?.toISOString() ?? null;
 
 /** What is not in the session's row; null where nothing was looked up. */
-export type Beside = { wait?: Wait | undefined };
+export type Beside = { wait?: Wait | undefined; result?: Result | undefined };
 
-export function toSessionView(session: Session, { wait }: Beside = {}): SessionView {
+export function toSessionView(session: Session, { wait, result }: Beside = {}): SessionView {
   return {
     id: session.id,
     agentName: session.agent_name,
@@ -63,6 +66,7 @@ export function toSessionView(session: Session, { wait }: Beside = {}): SessionV
     cause: causeOf(session),
     waitingFor: wait?.for ?? null,
     waitingUntil: iso(wait?.until ?? null),
+    result: result ?? null,
     summary: session.summary,
     startedAt: iso(session.started_at),
     endedAt: iso(session.ended_at),

@@ -1,0 +1,63 @@
+import { findBundleOf } from '../../db/queries/bundles.ts';
+import { type CheckpointRow, findCheckpoint } from '../../db/queries/checkpoints.ts';
+import { findKeptResult, releaseResult } from '../../db/queries/session-results.ts';
+import type { Session } from '../../db/schema.ts';
+import { AppError } from '../../errors.ts';
+import { isHere } from '../checkpoints/capture.ts';
+import type { CheckpointDeps } from '../checkpoints/deps.ts';
+import { privateDirOf } from '../checkpoints/places.ts';
+import { storeBundle } from '../checkpoints/store.ts';
+import { readCheckpoint } from '../git/checkpoint.ts';
+import { checkpointRef } from '../git/names.ts';
+import { isOpen } from '../sessions/result.ts';
+
+/**
+ * The bundle of this session that holds the result of its chain, if that is to be kept: finished work that has not
+ * landed is never the only copy. One that was not stored yet is stored now.
+ *
+ * @throws AppError `unavailable`: it is only where this worker cannot get it, so nothing may be pruned
+ */
+export async function keepResult(
+  deps: CheckpointDeps,
+  session: Session,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { db } = deps;
+  const work = await findKeptResult(db, session.root_id);
+  if (!work) return undefined;
+  if (!isOpen(work)) {
+    await releaseResult(db, work.id);
+    return undefined;
+  }
+  if (work.workSessionId !== session.id || work.checkpointId === null) return undefined;
+  const checkpoint = await findCheckpoint(db, work.checkpointId);
+  if (!checkpoint) return undefined;
+  const stored = await findBundleOf(db, checkpoint);
+  if (stored) return stored.id;
+  await storeNow(deps, session, checkpoint, signal);
+  return (await findBundleOf(db, checkpoint))?.id;
+}
+
+async function storeNow(
+  deps: CheckpointDeps,
+  session: Session,
+  checkpoint: CheckpointRow,
+  signal: AbortSignal,
+): Promise<void> {
+  const privateDir = privateDirOf(deps.places, session.id);
+  const commit = checkpoint.commit ?? '';
+  const read = isHere(deps, session)
+    ? await readCheckpoint(commit, { gitDir: privateDir, signal }).catch(() => null)
+    : null;
+  if (!read) {
+    throw new AppError(
+      'unavailable',
+      `The result of session ${session.id} is only in the branch ${session.checkpoint_branch} on host "${session.host}". Nothing is pruned until it is stored, brought home or dismissed.`,
+      { transient: true },
+    );
+  }
+  const ref = checkpointRef(session.agent_name, session.id);
+  const capture = { commit, base: read.state };
+  const stored = { privateDir, ref, capture, holdsEarlier: true };
+  await storeBundle(deps, session, stored, checkpoint, signal);
+}
