@@ -32,6 +32,27 @@ export const COMMANDS: CommandEntry[] = [
     load: () => import('./restore.ts'),
   },
   {
+    name: 'bring',
+    summary: 'bring the result of a session into its repository',
+    load: () => import('./bring.ts'),
+  },
+  { name: 'retry', summary: 'go on with work that has ended', load: () => import('./retry.ts') },
+  {
+    name: 'stop',
+    summary: 'save and stop a session, to be resumed',
+    load: () => import('./stop.ts'),
+  },
+  {
+    name: 'cancel',
+    summary: 'end work that lives or waits, for good',
+    load: () => import('./cancel.ts'),
+  },
+  {
+    name: 'dismiss',
+    summary: 'take work off the list of what needs a person',
+    load: () => import('./dismiss.ts'),
+  },
+  {
     name: 'sync',
     summary: 'send what was saved while the service was away',
     load: () => import('./sync.ts'),
@@ -67,6 +88,16 @@ export const COMMANDS: CommandEntry[] = [
   },
   { name: 'sessions', summary: 'list sessions', load: () => import('./sessions.ts') },
   { name: 'show', summary: 'show one session or run', load: () => import('./show.ts') },
+  {
+    name: 'checkpoints',
+    summary: 'list the checkpoints of a session',
+    load: () => import('./checkpoints.ts'),
+  },
+  {
+    name: 'diff',
+    summary: 'show what a session changed',
+    load: () => import('./diff.ts'),
+  },
   {
     name: 'logs',
     summary: 'list runs, or follow them as they happen',

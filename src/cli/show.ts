@@ -4,6 +4,7 @@ import {
   type Client,
   DefibError,
   type Run,
+  type Session,
   type SessionWithAttempts,
   unwrap,
 } from '../client/index.ts';
@@ -74,6 +75,9 @@ function describeSession({ attempts, checkpoints, ...one }: Shown): string {
       agent: one.agentName,
       status: one.needsAttention ? `${one.status}, needs attention` : one.status,
       'end reason': one.endReason,
+      cause: one.cause,
+      'waits for': waitOf(one),
+      result: one.result && describeResult(one.result),
       attempt: `${one.attempt} of ${attempts.length}`,
       objective: one.objective,
       summary: one.summary,
@@ -95,7 +99,21 @@ function describeSession({ attempts, checkpoints, ...one }: Shown): string {
   ].join('\n\n');
 }
 
-const checkpointTable = (checkpoints: Checkpoint[]): string =>
+const waitOf = ({ waitingFor, waitingUntil }: Session): string | null =>
+  waitingFor && `${waitingFor}${waitingUntil === null ? '' : `, until ${time(waitingUntil)}`}`;
+
+function describeResult(result: NonNullable<Session['result']>): string {
+  const { state, head, branch, host, worktree, keptUntil } = result;
+  if (state === 'none') return 'none';
+  return [
+    state,
+    `${branch ?? 'HEAD'} at ${head?.slice(0, 12) ?? 'no commit'}`,
+    ...(worktree === null ? [] : [`in ${worktree} on ${host ?? 'its host'}`]),
+    ...(keptUntil === null ? [] : [`kept until ${time(keptUntil)}: "defib bring" gets it`]),
+  ].join(', ');
+}
+
+export const checkpointTable = (checkpoints: Checkpoint[]): string =>
   table(
     ['NUMBER', 'ID', 'SAVED', 'TRIGGER', 'DURABILITY', 'FILES', 'COMMIT', 'NEXT STEP'],
     checkpoints.map((checkpoint) => [
