@@ -49,6 +49,10 @@ describe('the result of finished work', () => {
     expect(days).toBeCloseTo(7, 1);
     expect(checkpointBranches(worktree)).toEqual([]);
     expect(await bundle(checkpointId)).toBe(200);
+    const { results } = (await flow.service.call('GET', '/api/status')).body;
+    expect(results).toMatchObject([
+      { sessionId: session.id, agentName: 'builder', state: 'uncommitted', worktree },
+    ]);
 
     expect((await dismiss(session.id)).body.result).toMatchObject({ keptUntil: null });
     await until('it is pruned', async () => (await flow.checkpoints(session.id))[0].prunedAt);

@@ -5,7 +5,7 @@ import type { Db } from '../connect.ts';
 export type ResultWork = {
   /** The completed session. */
   id: string;
-  rootId: string;
+  agentName: string;
   /** Null in all of these: the chain saved no files. */
   checkpointId: string | null;
   workSessionId: string | null;
@@ -20,7 +20,7 @@ export type ResultWork = {
 };
 
 const selectWork = sql`
-  SELECT done.id, done.root_id AS "rootId", work.id AS "checkpointId",
+  SELECT done.id, done.agent_name AS "agentName", work.id AS "checkpointId",
     work.session_id AS "workSessionId", origin.host, origin.worktree, work.head_branch AS branch,
     work.head, work.files_changed AS "filesChanged", work.operation,
     work.on_remote AS "onRemote", done.result_until AS until

@@ -45,6 +45,7 @@ export type Flagged = {
   id: string;
   agentName: string;
   attempt: number;
+  status: string;
   endReason: string | null;
   spawnError: string | null;
 };
@@ -52,7 +53,7 @@ export type Flagged = {
 /** Sessions that a person must look at, the newest first. */
 export async function listFlagged(db: Db, limit: number): Promise<Flagged[]> {
   const { rows } = await sql<Flagged>`
-    SELECT id, agent_name AS "agentName", attempt, end_reason AS "endReason",
+    SELECT id, agent_name AS "agentName", attempt, status, end_reason AS "endReason",
       spawn_error AS "spawnError"
     FROM sessions WHERE needs_attention
     ORDER BY id DESC LIMIT ${limit}`.execute(db);

@@ -8,18 +8,21 @@ import {
   listUnclaimed,
   type SessionCount,
 } from '../../db/queries/status.ts';
+import { listKeptResults, type ResultWork } from '../../db/queries/session-results.ts';
 import { firstIdAt } from '../ids.ts';
+import { isOpen, stateOf, toResult } from '../sessions/result.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 const MAX_LISTED = 100;
 
 /** @param now milliseconds since 1970 */
 export async function readStatus(db: Db, now: number): Promise<Status> {
-  const [hosts, counts, waiting, flagged] = await Promise.all([
+  const [hosts, counts, waiting, flagged, results] = await Promise.all([
     listHostStates(db),
     countSessions(db, firstIdAt(now - DAY_MS)),
     listUnclaimed(db, { olderThanSeconds: 0, limit: MAX_LISTED }),
     listFlagged(db, MAX_LISTED),
+    listKeptResults(db, MAX_LISTED),
   ]);
   return {
     hosts: hosts.map(({ host, live, seenAt }) => ({
@@ -41,9 +44,10 @@ export async function readStatus(db: Db, now: number): Promise<Status> {
       sessionId: one.id,
       agentName: one.agentName,
       reason: reasonOf(one),
-      verb: 'retry',
+      // One that is still tried waits for what is wrong to be mended.
+      verb: one.status === 'pending' ? 'show' : 'retry',
     })),
-    results: [],
+    results: results.filter(isOpen).map(toStatus),
   };
 }
 
@@ -59,7 +63,16 @@ function sumBy(
   return Object.fromEntries([...sums].sort(([a], [b]) => a.localeCompare(b)));
 }
 
-function reasonOf({ attempt, endReason, spawnError }: Flagged): string {
+function toStatus(work: ResultWork): Status['results'][number] {
+  const { host, worktree, branch, head, filesChanged, keptUntil } = toResult(work);
+  const state = stateOf(work) === 'committed' ? 'committed' : 'uncommitted';
+  const place = { host, worktree, branch, head, filesChanged, keptUntil };
+  return { sessionId: work.id, agentName: work.agentName, state, ...place };
+}
+
+function reasonOf({ attempt, status, endReason, spawnError }: Flagged): string {
+  if (status === 'pending')
+    return `attempt ${attempt} cannot be started: ${spawnError ?? 'unknown'}`;
   const attempts = attempt === 1 ? '1 attempt' : `${attempt} attempts`;
   const why = spawnError === null ? '' : `: ${spawnError}`;
   return `${attempts}, the last ended by ${endReason ?? 'an unknown reason'}${why}`;
