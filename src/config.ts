@@ -143,6 +143,10 @@ const environment = z.object({
   GITHUB_API_URL: url(['http', 'https']).default('https://api.github.com'),
 });
 
+/** Whether an environment variable is a setting of Defib, or the file of one. */
+export const isSetting = (name: string): boolean =>
+  name.startsWith('DEFIB_') || Object.hasOwn(environment.shape, name.replace(/_FILE$/, ''));
+
 /**
  * Rules that concern more than one variable. They ask only what is set, so they can be told along
  * with values that are wrong.

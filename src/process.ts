@@ -1,4 +1,5 @@
 import { type Config, loadConfig } from './config.ts';
+import { loadEnvFile } from './env-file.ts';
 import { takeEnvironment } from './environment.ts';
 import { createLog, type Log } from './log.ts';
 
@@ -10,6 +11,7 @@ const LAST_RESORT_MS = 10_000;
 
 /** What each process begins with: its settings and its log, and no secret left in its environment. */
 export function openEntry(service: string): { config: Config; log: Log } {
+  readEnvFile();
   const { env, exposed } = takeEnvironment();
   const config = loadConfig(env);
   const log = createLog({ level: config.logLevel, service });
@@ -20,6 +22,12 @@ export function openEntry(service: string): { config: Config; log: Log } {
     );
   }
   return { config, log };
+}
+
+/** Takes the settings in `.env`, and says so in one line. */
+export function readEnvFile(named?: string): void {
+  const told = loadEnvFile(process.env, named);
+  if (told !== undefined) process.stderr.write(`defib: ${told}\n`);
 }
 
 /**

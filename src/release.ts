@@ -3,11 +3,12 @@ import { requireDatabaseUrl } from './database-url.ts';
 import { openDb, openPool } from './db/connect.ts';
 import { migrate } from './db/migrate.ts';
 import { takeEnvironment } from './environment.ts';
-import { fail } from './process.ts';
+import { fail, readEnvFile } from './process.ts';
 import { ensureOperatorAccess } from './services/tokens/bootstrap.ts';
 
 /** `npm run release`: migrates the database and sees to it that an operator can get in. */
 try {
+  readEnvFile();
   const config = loadConfig(takeEnvironment().env);
   const url = requireDatabaseUrl(config, 'release');
   const { applied } = await migrate(url, { queues: config.redisUrl === undefined });

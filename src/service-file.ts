@@ -33,7 +33,7 @@ export async function noteService(dataDir: string, url: string): Promise<() => P
 export function readService(dataDir: string): RunningService | undefined {
   try {
     const { data } = schema.safeParse(JSON.parse(readFileSync(fileIn(dataDir), 'utf8')));
-    return data && startOf(data.pid) === data.start ? data : undefined;
+    return data && isAlive(data) ? data : undefined;
   } catch {
     return undefined;
   }
@@ -45,4 +45,16 @@ function localUrl(text: string): string {
   if (url.hostname === '0.0.0.0') url.hostname = '127.0.0.1';
   if (url.hostname === '[::]') url.hostname = '[::1]';
   return url.href.replace(/\/$/, '');
+}
+
+/** Whether the process is there that a service ran in. One that has ended and was not noticed is gone. */
+export function isAlive({ pid, start }: Pick<RunningService, 'pid' | 'start'>): boolean {
+  if (startOf(pid) !== start) return false;
+  try {
+    // proc_pid_stat(5): the state follows the name, which may hold any character.
+    return !/\) Z [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    // Not Linux; or it has ended just now, which the next look finds.
+    return true;
+  }
 }

@@ -7,9 +7,10 @@ import type { CommandEntry } from './frame/entry.ts';
 export const COMMANDS: CommandEntry[] = [
   {
     name: 'up',
-    summary: 'start the service here, in the foreground',
+    summary: 'start the service on this machine',
     load: () => import('./up.ts'),
   },
+  { name: 'down', summary: 'stop the service on this machine', load: () => import('./down.ts') },
   {
     name: 'status',
     summary: 'see who works, what waits and what needs you',

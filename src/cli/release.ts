@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { useUserDataDir } from './frame/data-dir.ts';
+import { readSettings, useUserDataDir } from './frame/settings.ts';
 
 export function define(command: Command): void {
   command
@@ -8,6 +8,7 @@ export function define(command: Command): void {
         'and sees to it that an operator can get in. "defib up" alone does both by itself.',
     )
     .action(async () => {
+      readSettings();
       useUserDataDir();
       await import('../release.ts');
     });

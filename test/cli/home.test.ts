@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { captureIn, namesIn, seeded, statusOf } from '../services/git/helpers.ts';
-import { defib, startDefib } from '../setup/defib.ts';
+import { captureIn, namesIn, put, seeded, statusOf } from '../services/git/helpers.ts';
+import { defib } from '../setup/defib.ts';
 import { tether } from '../setup/tether.ts';
 import { until } from '../setup/until.ts';
 
@@ -21,30 +21,53 @@ beforeAll(async () => {
 });
 afterAll(() => rm(home, { recursive: true, force: true, maxRetries: 10 }));
 
-it('"defib up" leaves the folder alone that it is called in, and is found from any other', async () => {
+it('"defib up -d" reads .env, leaves its folder alone, is found from any other, and ends by "down"', async () => {
   const { repo } = seeded();
+  // DATABASE_URL is that of the project.
+  put(repo, '.env', 'PORT=0\nDATABASE_URL=postgres://app@127.0.0.1:1/app\nSECRET_KEY=of-the-app\n');
   const before = statusOf(repo);
   const env = {
     HOME: home,
     XDG_DATA_HOME: join(home, 'data'),
     XDG_CONFIG_HOME: join(home, 'config'),
   };
+  const data = join(env.XDG_DATA_HOME, 'defib');
   await mkdir(env.XDG_DATA_HOME, { mode: 0o755 });
-  const line = tether([join(env.XDG_DATA_HOME, 'defib/postgres/postmaster.pid')], join(home, 'no'));
-  const service = startDefib(['up'], { cwd: repo, env: { ...env, PORT: '0' } });
+  const line = tether([join(data, 'postgres/postmaster.pid')], join(home, 'no'));
   try {
-    await until('it listens', () => /listens on (\S+)[^]*curl/.exec(service.stdout()));
-    expect(service.stdout()).toContain(join(env.XDG_DATA_HOME, 'defib'));
-    expect(readdirSync(repo).sort()).toEqual(['.git', 'a.txt', 'dir', 'run.sh']);
+    const up = await defib(['up', '-d'], { cwd: repo, env });
+    expect(up).toMatchObject({ code: 0, stdout: '' });
+    expect(up.stderr).toContain(`settings in ${repo}/.env: taken: PORT; not taken`);
+    expect(up.stderr).toContain('DATABASE_URL');
+    expect(up.stderr).not.toMatch(/SECRET_KEY|app@/);
+    const url = /is up on (\S+)/.exec(up.stderr)?.[1] ?? '';
+    expect(readdirSync(repo).sort()).toEqual(['.env', '.git', 'a.txt', 'dir', 'run.sh']);
     expect(statusOf(repo)).toBe(before);
-    expect(await defib(['agents', 'list'], { env, cwd: '/' })).toMatchObject({
+    expect(statSync(join(data, 'service.log')).mode & 0o777).toBe(0o600);
+    const again = await defib(['up', '-d'], { cwd: repo, env });
+    expect(again.stderr).toContain(`was up already on ${url}`);
+    expect(await defib(['status'], { env, cwd: '/' })).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('builder'),
+      stdout: expect.stringMatching(new RegExp(`^Service {2}${url}\nWorkers {2}alive on`)),
     });
+    expect(await defib(['down'], { env })).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('has stopped'),
+    });
+    await expect(fetch(`${url}/healthz`)).rejects.toThrow();
+    expect((await defib(['down'], { env })).stderr).toContain('No service of yours');
   } finally {
-    await service.stop();
+    await defib(['down'], { env });
     await line.release();
   }
+});
+
+it('"defib up -d" tells why the service did not start', async () => {
+  const env = { HOME: home, XDG_DATA_HOME: join(home, 'bad'), PORT: 'http' };
+  const { code, stderr } = await defib(['up', '-d'], { env });
+  expect(stderr).toMatch(/^defib: not_started: .* ended with 1\.\n[^]*PORT must be a whole number/);
+  expect(stderr).toContain(join(home, 'bad/defib/service.log'));
+  expect(code).toBe(1);
 });
 
 it('a capture takes nothing of a service that keeps its data in the repository', async () => {

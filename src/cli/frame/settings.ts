@@ -1,6 +1,9 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { userDataDir } from '../../data-dir.ts';
+import { ConfigError } from '../../config.ts';
+import { loadEnvFile } from '../../env-file.ts';
+import { CliError } from './errors.ts';
 import { note } from './output.ts';
 
 /**
@@ -15,5 +18,16 @@ export function useUserDataDir(): void {
     note(
       `defib: ${resolve('.defib')} holds the data of another start; DEFIB_DATA_DIR=.defib goes on with them.`,
     );
+  }
+}
+
+/** Takes the settings in `.env`, or in the file that is named, and says so in one line. */
+export function readSettings(named?: string): void {
+  try {
+    const told = loadEnvFile(process.env, named);
+    if (told !== undefined) note(`defib: ${told}`);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new CliError('bad_settings', error.message);
   }
 }
