@@ -107,11 +107,14 @@ function statusOf(repo: string): string[] {
   return code === 0 ? out.split('\0').filter((line) => line !== '') : [`exit code ${code}`];
 }
 
+/** Branches of checkpoints, by agent and session. */
+const OURS = / refs\/heads\/checkpoint\/[^/]+\/[0-9a-f-]{36}$/;
+
 function refsOf(repo: string): string[] {
   const { out } = ask(repo, ['for-each-ref', '--format=%(objectname) %(symref) %(refname)']);
   return out
     .split('\n')
-    .filter((line) => line !== '' && !/ refs\/heads\/checkpoint\/builder\//.test(line))
+    .filter((line) => line !== '' && !OURS.test(line))
     .sort();
 }
 
