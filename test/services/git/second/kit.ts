@@ -142,8 +142,11 @@ export function tracked(world: World): string {
   return world.rng.pick(all.filter((path) => path !== '' && !path.includes('\ufffd')));
 }
 
+/** The user's branches. One of ours moves with each checkpoint, and whoever tracks it sees that. */
 export const branches = (world: World): string[] =>
-  line(world.repo, 'for-each-ref', '--format=%(refname:short)', 'refs/heads').split('\n');
+  line(world.repo, 'for-each-ref', '--format=%(refname:short)', 'refs/heads')
+    .split('\n')
+    .filter((name) => !/^checkpoint\/[^/]+\/[0-9a-f-]{36}$/.test(name));
 
 export function someCommit(world: World): string {
   return world.rng.pick(line(world.repo, 'rev-list', '--all', 'HEAD').split('\n'));
