@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
@@ -42,6 +43,20 @@ describe('a checkpoint that was accepted', () => {
   const bundlesOf = async (id: string) =>
     (await flow.db().selectFrom('bundles').select('id').where('session_id', '=', id).execute())
       .length;
+
+  it('is gone on from with a word on what came after it and cannot be saved', async () => {
+    const { worktree } = flow.clone('left-out');
+    makeDirty(worktree);
+    const session = await flow.start({ worktree });
+    await withWorker(async () => {
+      expect((await session.post('checkpoints', SAID)).status).toBe(201);
+      execFileSync('mkfifo', [join(worktree, 'late-pipe')]);
+      await flow.expire(session.id);
+      const heir = await flow.claim();
+      expect(heir.continuation).toContain('late-pipe');
+      await heir.post('finish', { outcome: 'failed' });
+    });
+  });
 
   describe('as an upload, and then its session finished', () => {
     async function begun(name: string) {

@@ -56,6 +56,7 @@ export const STATE = {
   objects: 'objects/',
   config: 'config',
   configLeft: 'config-left',
+  leftOut: 'left-out',
 } as const;
 
 export type CheckpointContent = {

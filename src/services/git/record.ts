@@ -1,7 +1,7 @@
 import { baseRemote } from './base-remote.ts';
 import type { Capture } from './capture-types.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { writeCheckpoint, writeState } from './checkpoint.ts';
+import { STATE, writeCheckpoint, writeState } from './checkpoint.ts';
 import { withoutConversions } from './conversions.ts';
 import type { Difference } from './differences.ts';
 import { differences, missingObjects } from './differences.ts';
@@ -9,8 +9,11 @@ import type { GitOptions } from './git.ts';
 import type { Snapshot } from './snapshot.ts';
 import { absentPaths, readBase, readSurroundings } from './surroundings.ts';
 import type { Taken } from './suspects.ts';
+import type { TreeFiles } from './objects.ts';
 import { readUserRefs } from './user-refs.ts';
 import type { Session, UserState } from './user-state.ts';
+import type { NotCaptured } from './vet.ts';
+import { isOnlyNote } from './vet.ts';
 
 /**
  * Turns a snapshot into a checkpoint commit, or into the previous checkpoint when nothing at all
@@ -43,7 +46,8 @@ export async function record(
     taken.emptyFolders,
     absent,
   );
-  const stateTree = await writeState(dir, state, files);
+  const notCaptured = [...taken.notCaptured, ...operation.notCaptured, ...refs.notCaptured];
+  const stateTree = await writeState(dir, state, new Map([...files, ...leftOut(notCaptured)]));
   const shared = { tree: taken.tree, indexTree: staged.tree, stateTree, head: head.oid };
   const same = previous !== null && isSame(previous, shared);
   const counted = same && last?.commit === previous.commit ? last.filesChanged : null;
@@ -74,11 +78,24 @@ export async function record(
     indexTree: staged.tree,
     changed: !same,
     filesChanged,
-    notCaptured: [...taken.notCaptured, ...operation.notCaptured, ...refs.notCaptured],
+    notCaptured,
     warnings,
     operation: operation.kind,
     base,
   };
+}
+
+/**
+ * What could not be saved is part of the state: a checkpoint is another one when more is missing from it, so that
+ * whoever goes on is told. Sizes and the like are left out, as a log that grows is the same loss.
+ */
+function leftOut(notCaptured: readonly NotCaptured[]): TreeFiles {
+  const lines = notCaptured
+    .filter((entry) => !isOnlyNote(entry))
+    .map(({ path, reason }) => `${reason.replace(/:.*/s, '')} ${path}`);
+  return lines.length === 0
+    ? new Map()
+    : new Map([[STATE.leftOut, Buffer.from(`${lines.toSorted().join('\n')}\n`)]]);
 }
 
 /** What a sparse checkout leaves out need not be at hand: a restore leaves it out too. */

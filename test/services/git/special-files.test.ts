@@ -61,6 +61,19 @@ test('a FIFO that comes between two captures is refused as well', async () => {
   expect(showFile(box, healed.commit, 'a.txt').toString()).toBe('after\n');
 });
 
+test('what cannot be saved makes another checkpoint when it appears, and once', async () => {
+  const box = seeded();
+  const { commit } = await captureIn(box);
+  fifo(join(box.repo, 'pipe'));
+  const next = { number: 2, previous: commit };
+  const second = await captureIn(box, next);
+  expect(second).toMatchObject({ changed: true, notCaptured: [{ path: 'pipe' }] });
+  const third = await captureIn(box, { number: 3, previous: second.commit });
+  expect(third).toMatchObject({ changed: false, commit: second.commit });
+  const { worktree } = await restoreFrom(box, second.commit);
+  expect(existsSync(join(worktree, 'pipe'))).toBe(false);
+});
+
 test('a link to a device without end is saved as a link, and not read', async () => {
   const box = seeded();
   symlinkSync('/dev/zero', join(box.repo, '.gitattributes'));
