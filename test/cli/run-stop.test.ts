@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gitLine, put } from '../services/git/helpers.ts';
@@ -11,6 +11,13 @@ beforeAll(async () => {
   flow = await startSupervised();
 });
 afterAll(() => flow.stop());
+
+/** Counts how often a process says something on stderr. */
+const COUNT_WRITES = `import { writeFileSync } from 'node:fs';
+let count = 0;
+const { write } = process.stderr;
+process.stderr.write = (...args) => { count += 1; return write.apply(process.stderr, args); };
+process.on('exit', () => writeFileSync(process.env.COUNT, String(count)));`;
 
 /** A shell that ignores SIGTERM for ever. */
 const stubborn = (pidFile: string): string =>
@@ -92,6 +99,31 @@ describe('an agent that is stopped', () => {
       summary: 'the issue was closed upstream',
     });
     expect(await flow.checkpoints(id)).toMatchObject([{ trigger: 'directive', filesChanged: 1 }]);
+  });
+
+  it('and nobody reads what its supervisor says: that goes on, and is quiet', async () => {
+    const { worktree } = flow.clone('unread');
+    await flow.policy({ leaseSeconds: 5 });
+    const count = join(flow.root, 'unread.count');
+    const preload = join(flow.root, 'count-writes.mjs');
+    writeFileSync(preload, COUNT_WRITES);
+    const one = flow.run({
+      cwd: worktree,
+      script: 'echo dirty > a.txt; exec sleep 600',
+      env: { NODE_OPTIONS: `--import=${preload}`, COUNT: count },
+    });
+    const id = await flow.idOf(one);
+    one.closeStderr();
+    const directive = { type: 'cancel', reason: 'the issue was closed upstream' };
+    await flow
+      .db()
+      .updateTable('sessions')
+      .set({ directive: JSON.stringify(directive) })
+      .where('id', '=', id)
+      .execute();
+    expect(await one.exited).toMatchObject({ code: 91 });
+    expect(await flow.session(id)).toMatchObject({ status: 'cancelled' });
+    expect(Number(readFileSync(count, 'utf8'))).toBeLessThan(20);
   });
 
   it('once it wakes after others took over: a zombie is refused', async () => {

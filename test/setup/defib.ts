@@ -12,6 +12,8 @@ export type RunningDefib = {
   send(signal: NodeJS.Signals): void;
   stdout(): string;
   stderr(): string;
+  /** From then on nobody reads what it says, as when a terminal or a `tee` has gone. */
+  closeStderr(): void;
   /** Ends it. */
   stop(): Promise<void>;
   exited: Promise<Outcome>;
@@ -55,6 +57,7 @@ export function startDefib(
     send: (signal) => void child.kill(signal),
     stdout: () => stdout,
     stderr: () => stderr,
+    closeStderr: () => void child.stderr?.destroy(),
     exited,
     async stop() {
       child.kill('SIGTERM');
