@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { sql } from 'kysely';
@@ -54,6 +54,26 @@ describe('a checkpoint that was accepted', () => {
       await flow.expire(session.id);
       const heir = await flow.claim();
       expect(heir.continuation).toContain('late-pipe');
+      await heir.post('finish', { outcome: 'failed' });
+    });
+  });
+
+  it('of a partial clone whose remote is gone is resumed, and says that it cannot show its changes', async () => {
+    const { remote } = flow.clone('whole');
+    const worktree = join(flow.root, 'work', 'partial');
+    userGit(remote, ['config', 'uploadpack.allowFilter', 'true']);
+    const how = ['--filter=blob:none', '--no-checkout'];
+    userGit(flow.root, ['clone', '--quiet', ...how, `file://${remote}`, worktree]);
+    rmSync(remote, { recursive: true });
+    put(worktree, 'new.txt', 'work\n');
+    const session = await flow.start({ worktree });
+    await withWorker(async () => {
+      const { status, body } = await session.post('checkpoints', SAID);
+      expect(status, JSON.stringify(body)).toBe(201);
+      expect(body.warnings).toContainEqual(expect.stringContaining('cannot be shown'));
+      await flow.expire(session.id);
+      const heir = await flow.claim();
+      expect(readFileSync(join(heir.session.worktree, 'new.txt'), 'utf8')).toBe('work\n');
       await heir.post('finish', { outcome: 'failed' });
     });
   });

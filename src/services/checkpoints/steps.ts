@@ -1,7 +1,6 @@
 import { attachBundle, findBundleOfCommit } from '../../db/queries/bundles.ts';
 import {
   addCheckpointWarnings,
-  type CapturedWork,
   findCheckpointOfRun,
   findLastWork,
   insertCheckpoint,
@@ -19,7 +18,7 @@ import {
   moveBranch,
   type WorktreeCapture,
 } from './capture.ts';
-import { describeWork } from './describe.ts';
+import { type Described, describeWork } from './describe.ts';
 import { wasSent } from './keep.ts';
 import { type CheckpointPass, type CheckpointStep, loadedSession } from './pass.ts';
 import { pushBranch, type PushWork, targetOf } from './push.ts';
@@ -158,11 +157,12 @@ export async function record(pass: CheckpointPass, signal: AbortSignal): Promise
   const { input } = run;
   const { agent_name: agent } = session;
   const seen = input.upload ?? pass.taken?.capture;
+  const described = await workOf(pass, signal);
   // Names of files, folders and hosts are anybody's.
   const told = await redactValuesOrWithhold(
     {
       notCaptured: seen?.notCaptured ?? [],
-      warnings: [...(seen?.warnings ?? []), ...missing(pass)],
+      warnings: [...(seen?.warnings ?? []), ...missing(pass), ...(described?.warnings ?? [])],
     },
     { agent },
   );
@@ -173,7 +173,7 @@ export async function record(pass: CheckpointPass, signal: AbortSignal): Promise
     trigger: input.trigger ?? session.status,
     turn: input.turn ?? null,
     reasoning: input.reasoning ?? null,
-    work: await workOf(pass, signal),
+    work: described?.work ?? null,
     ...told,
     bundleId: input.upload?.bundleId ?? null,
     acceptedBy: input.upload?.triedBy ?? run.id,
@@ -192,15 +192,17 @@ function missing({ failure, run, session, taken }: CheckpointPass): string[] {
   return [`The files were not captured: see the warnings of run ${run.id}.`];
 }
 
-async function workOf(pass: CheckpointPass, signal: AbortSignal): Promise<CapturedWork | null> {
+async function workOf(pass: CheckpointPass, signal: AbortSignal): Promise<Described | null> {
   const { deps, uploaded, taken, moved, run } = pass;
   if (uploaded) {
     const baseUrl = run.input.upload?.baseUrl ?? null;
     const { gitDir, checkpoint } = uploaded;
     return await describeWork(checkpoint, { gitDir, local: false, baseUrl, signal });
   }
-  if (run.input.capture === false)
-    return (await findLastWork(deps.db, loadedSession(pass).id)) ?? null;
+  if (run.input.capture === false) {
+    const work = await findLastWork(deps.db, loadedSession(pass).id);
+    return work ? { work, warnings: [] } : null;
+  }
   if (!taken) return null;
   const { privateDir: gitDir, capture, checkpoint } = taken;
   if (!checkpoint) throw new AppError('internal', 'The checkpoint just made cannot be read.');
