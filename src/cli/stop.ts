@@ -14,7 +14,7 @@ export function define(command: Command): void {
     )
     .argument('<session>', 'id of any attempt at the work')
     .option('--reason <text>', 'why, for whoever goes on', 'stopped by a person')
-    .option('--no-resume', 'end it for good, as "defib cancel" does')
+    .option('--no-resume', 'end it for good, as "defib cancel" does', true)
     .addHelpText(
       'after',
       `

@@ -213,7 +213,7 @@ export function sessionRoutes(deps: Deps) {
       assertSession(c.get('principal'), id, { orOperator: true });
       const { session, runs } = await interruptSession(db, id, c.req.valid('json'), actorOf(c));
       enqueueSessionRuns(deps, runs);
-      return c.json(toSessionView(session), 200);
+      return c.json(await viewSession(db, sessionSettings, session), 200);
     })
     .openapi(continuation, async (c) => {
       const session = await getSession(db, c.req.valid('param').id);
