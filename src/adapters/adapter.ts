@@ -1,3 +1,4 @@
+import type { ReadArguments } from './command-line.ts';
 import type { Entry } from './conversation.ts';
 import type { Agent, Fields, HookEvent } from './event.ts';
 import type { SettingsFile } from './settings.ts';
@@ -13,6 +14,8 @@ export type Adapter = {
   conversation(ref: TranscriptRef): Promise<Entry[]>;
   /** Whether the conversation has a call as soon as it begins. If not, only its events tell of it. */
   recordsOpenCalls: boolean;
+  /** How its command line is made again with another prompt; undefined: nobody knows. */
+  readArguments?: ReadArguments;
   /** What makes the agent call `defib hook`; undefined: it has to be done by hand. */
   settings?(place: Place): Settings;
 };

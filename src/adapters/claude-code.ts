@@ -1,6 +1,15 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Adapter, TranscriptRef } from './adapter.ts';
+import {
+  type CommandLine,
+  optionsIn,
+  partsOf,
+  promptIn,
+  valueIn,
+  type ReadArguments,
+  wordsIn,
+} from './command-line.ts';
 import { type Entry, todo, type Todo } from './conversation.ts';
 import { type AgentEvent, commandHookEvent, type Fields, isFields, textIn } from './event.ts';
 import { commandHooks } from './settings.ts';
@@ -38,10 +47,77 @@ const READ_ONLY = new Set([
   'WebSearch',
 ]);
 
+// As of `claude --help`.
+const COMMAND_LINE: CommandLine = {
+  values: [
+    '--agent',
+    '--agents',
+    '--append-system-prompt',
+    '--append-system-prompt-file',
+    '--debug-file',
+    '--effort',
+    '--fallback-model',
+    '--input-format',
+    '--json-schema',
+    '--max-budget-usd',
+    '--max-turns',
+    '--model',
+    '--name',
+    '-n',
+    '--output-format',
+    '--permission-mode',
+    '--permission-prompt-tool',
+    '--plugin-dir',
+    '--session-id',
+    '--setting-sources',
+    '--settings',
+    '--system-prompt',
+    '--system-prompt-file',
+  ],
+  lists: [
+    '--add-dir',
+    '--allowedTools',
+    '--allowed-tools',
+    '--betas',
+    '--disallowedTools',
+    '--disallowed-tools',
+    '--file',
+    '--mcp-config',
+    '--tools',
+  ],
+  optional: ['--debug', '-d', '--from-pr', '--resume', '-r', '--worktree', '-w'],
+  conversation: [
+    '--continue',
+    '-c',
+    '--fork-session',
+    '--from-pr',
+    '--resume',
+    '-r',
+    '--session-id',
+  ],
+};
+const COMMANDS =
+  /^(?:agents|auth|auto-mode|config|doctor|install|mcp|migrate-installer|plugins?|setup-token|update|upgrade)$/;
+
+const readArguments: ReadArguments = (args) => {
+  const parts = partsOf(args, COMMAND_LINE);
+  const words = wordsIn(parts);
+  // With that, the prompts come on standard input.
+  if (COMMANDS.test(words[0] ?? '') || valueIn(parts, '--input-format') === 'stream-json') {
+    return undefined;
+  }
+  return {
+    prompt: promptIn(words),
+    // Behind the dashes no option that has a list takes it for a part of that.
+    withPrompt: (prompt) => [...optionsIn(parts), '--', prompt],
+  };
+};
+
 export const adapter: Adapter = {
   event: (input) => commandHookEvent(input, KINDS, READ_ONLY),
   conversation,
   recordsOpenCalls: true,
+  readArguments,
   settings: ({ project, user, env, home, command }) => ({
     file: commandHooks(
       join(

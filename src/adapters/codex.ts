@@ -1,5 +1,12 @@
 import { join } from 'node:path';
 import type { Adapter } from './adapter.ts';
+import {
+  type CommandLine,
+  partsOf,
+  promptIn,
+  type ReadArguments,
+  wordsIn,
+} from './command-line.ts';
 import { type Entry, todo } from './conversation.ts';
 import { type AgentEvent, commandHookEvent, type Fields, isFields, textIn } from './event.ts';
 import { commandHooks } from './settings.ts';
@@ -25,7 +32,55 @@ const READ_ONLY = new Set([
   'web_search',
 ]);
 
+// As of `codex --help` and `codex exec --help`.
+const COMMAND_LINE: CommandLine = {
+  values: [
+    '--add-dir',
+    '--ask-for-approval',
+    '-a',
+    '--cd',
+    '-C',
+    '--color',
+    '--config',
+    '-c',
+    '--disable',
+    '--enable',
+    '--local-provider',
+    '--model',
+    '-m',
+    '--output-last-message',
+    '-o',
+    '--output-schema',
+    '--profile',
+    '-p',
+    '--remote',
+    '--sandbox',
+    '-s',
+  ],
+  lists: ['--image', '-i'],
+};
+const COMMANDS =
+  /^(?:a|app|app-server|apply|cloud|cloud-tasks|completion|debug|features|fork|login|logout|mcp|mcp-server|plugin|proto|resume|review|sandbox|update)$/;
+
+const readArguments: ReadArguments = (args) => {
+  const parts = partsOf(args, COMMAND_LINE);
+  const [first = '', ...rest] = wordsIn(parts);
+  const headless = first === 'exec' || first === 'e';
+  const words = headless ? rest : wordsIn(parts);
+  // Those that go on with, or look at, what another conversation did take no prompt of ours.
+  if (COMMANDS.test(words[0] ?? '')) return undefined;
+  // Options before the command are not all handed on to it: all stay where they are.
+  const kept = headless
+    ? parts.filter(({ option, words: [word] }) => option !== undefined || word === first)
+    : parts.filter(({ option }) => option !== undefined);
+  return {
+    prompt: promptIn(words),
+    withPrompt: (prompt) => [...kept.flatMap((part) => part.words), '--', prompt],
+  };
+};
+
 export const adapter: Adapter = {
+  readArguments,
   event: (input) => commandHookEvent(input, KINDS, READ_ONLY),
   async conversation({ transcriptPath }) {
     if (transcriptPath === undefined) return [];

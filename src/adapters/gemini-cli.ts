@@ -1,5 +1,16 @@
 import { join } from 'node:path';
 import type { Adapter } from './adapter.ts';
+import {
+  type CommandLine,
+  has,
+  optionsIn,
+  partsOf,
+  promptIn,
+  type ReadArguments,
+  valueIn,
+  without,
+  wordsIn,
+} from './command-line.ts';
 import { type Entry, todo } from './conversation.ts';
 import { type AgentEvent, commandHookEvent, type Fields, isFields, textIn } from './event.ts';
 import { commandHooks } from './settings.ts';
@@ -32,7 +43,51 @@ const READ_ONLY = new Set([
   'write_todos',
 ]);
 
+// As of `gemini --help`.
+const COMMAND_LINE: CommandLine = {
+  values: [
+    '--approval-mode',
+    '--delete-session',
+    '--model',
+    '-m',
+    '--output-format',
+    '-o',
+    '--prompt',
+    '-p',
+    '--prompt-interactive',
+    '-i',
+    '--session-id',
+  ],
+  lists: [
+    '--admin-policy',
+    '--allowed-mcp-server-names',
+    '--allowed-tools',
+    '--extensions',
+    '-e',
+    '--include-directories',
+    '--policy',
+  ],
+  optional: ['--resume', '-r', '--worktree', '-w'],
+  conversation: ['--resume', '-r', '--session-id'],
+};
+const COMMANDS = /^(?:extensions?|gemma|hooks?|mcp|skills?|update)$/;
+const HEADLESS = ['--prompt', '-p'];
+const THEN_INTERACTIVE = ['--prompt-interactive', '-i'];
+
+const readArguments: ReadArguments = (args, interactive) => {
+  const parts = partsOf(args, COMMAND_LINE);
+  const words = wordsIn(parts);
+  if (COMMANDS.test(words[0] ?? '')) return undefined;
+  const stays = has(parts, ...THEN_INTERACTIVE) || (interactive && !has(parts, ...HEADLESS));
+  const kept = optionsIn(without(parts, ...HEADLESS, ...THEN_INTERACTIVE));
+  return {
+    prompt: valueIn(parts, ...HEADLESS, ...THEN_INTERACTIVE) ?? promptIn(words),
+    withPrompt: (prompt) => [...kept, `--prompt${stays ? '-interactive' : ''}=${prompt}`],
+  };
+};
+
 export const adapter: Adapter = {
+  readArguments,
   event: (input) => commandHookEvent(input, KINDS, READ_ONLY),
   async conversation({ transcriptPath }) {
     if (transcriptPath === undefined) return [];

@@ -1,6 +1,17 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Adapter, TranscriptRef } from './adapter.ts';
+import {
+  type CommandLine,
+  has,
+  optionsIn,
+  partsOf,
+  promptIn,
+  type ReadArguments,
+  valueIn,
+  without,
+  wordsIn,
+} from './command-line.ts';
 import { type Entry, todo } from './conversation.ts';
 import { type Fields, isFields, neutralHookEvent, textIn } from './event.ts';
 import { openCodePlugin } from './plugins.ts';
@@ -20,7 +31,60 @@ const READ_ONLY = new Set([
   'websearch',
 ]);
 
+// As of `opencode --help` and `opencode run --help`.
+const COMMAND_LINE: CommandLine = {
+  values: [
+    '--agent',
+    '--attach',
+    '--command',
+    '--cors',
+    '--dir',
+    '--format',
+    '--hostname',
+    '--log-level',
+    '--mdns-domain',
+    '--model',
+    '-m',
+    '--password',
+    '-p',
+    '--port',
+    '--prompt',
+    '--session',
+    '-s',
+    '--title',
+    '--username',
+    '-u',
+    '--variant',
+  ],
+  lists: ['--file', '-f'],
+  conversation: ['--continue', '-c', '--fork', '--session', '-s'],
+};
+const COMMANDS =
+  /^(?:acp|agent|attach|auth|completion|db|debug|export|github|import|mcp|models|plugin|plug|pr|providers|serve|session|stats|uninstall|upgrade|web)$/;
+
+const readArguments: ReadArguments = (args) => {
+  const parts = partsOf(args, COMMAND_LINE);
+  const [first = '', ...words] = wordsIn(parts);
+  if (first === 'run') {
+    const options = optionsIn(without(parts, '--command'));
+    const command = valueIn(parts, '--command');
+    const named = command === undefined ? [] : [`/${command}`];
+    return {
+      prompt: promptIn([...named, ...words]),
+      withPrompt: (prompt) => ['run', ...options, '--', prompt],
+    };
+  }
+  if (COMMANDS.test(first)) return undefined;
+  // Without a command, the one word is the folder.
+  const kept = without(parts, '--prompt').flatMap((part) => part.words);
+  return {
+    prompt: has(parts, '--prompt') ? valueIn(parts, '--prompt') : undefined,
+    withPrompt: (prompt) => [...kept, `--prompt=${prompt}`],
+  };
+};
+
 export const adapter: Adapter = {
+  readArguments,
   event: (input) => neutralHookEvent(input, READ_ONLY),
   conversation,
   recordsOpenCalls: true,

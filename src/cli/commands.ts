@@ -28,6 +28,11 @@ export const COMMANDS: CommandEntry[] = [
     load: () => import('./run.ts'),
   },
   {
+    name: 'resume',
+    summary: 'take up work that waits, here',
+    load: () => import('./resume.ts'),
+  },
+  {
     name: 'restore',
     summary: 'make a worktree of what a session has saved',
     load: () => import('./restore.ts'),

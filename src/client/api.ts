@@ -1082,6 +1082,11 @@ export interface components {
       /** @description Where the session is worked on from now, with `worktree`; without it, in none. */
       host?: string;
       worktree?: string;
+      /**
+       * @description What the worktree is to that of the attempt before: the same, a `git worktree` of its repository, or a clone.
+       * @enum {string}
+       */
+      place?: 'same' | 'worktree' | 'clone';
     };
     FinishSession: {
       /** @enum {string} */
@@ -1103,6 +1108,8 @@ export interface components {
         issueUrl: string | null;
         branch: string | null;
         worktree: string | null;
+        /** @enum {string|null} */
+        place: 'same' | 'worktree' | 'clone' | null;
       };
       earlier: {
         attempt: number;

@@ -21,6 +21,7 @@ import * as watchAt from './migrations/0013_watch_at.ts';
 import * as reservedSuccessors from './migrations/0014_reserved_successors.ts';
 import * as verbs from './migrations/0015_verbs.ts';
 import * as results from './migrations/0016_results.ts';
+import * as worktreeKind from './migrations/0017_worktree_kind.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -43,6 +44,7 @@ const migrations: Record<string, Migration> = {
   '0014_reserved_successors': reservedSuccessors,
   '0015_verbs': verbs,
   '0016_results': results,
+  '0017_worktree_kind': worktreeKind,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */

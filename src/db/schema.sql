@@ -230,7 +230,8 @@ CREATE TABLE sessions (
   extra_budget integer NOT NULL DEFAULT 0,
   from_checkpoint_id uuid,
   waiting_for text,
-  result_until timestamp with time zone
+  result_until timestamp with time zone,
+  worktree_kind text
 );
 
 CREATE TABLE sync_pages (

@@ -1,3 +1,4 @@
+import type { Place } from '../contract/place.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ColumnType, Generated, Insertable, Selectable, Updateable } from 'kysely';
 
@@ -241,6 +242,8 @@ export type SessionsTable = {
   issue_key: string | null;
   /** The folder that the agent works in, on `host`. */
   worktree: string | null;
+  /** What it is to the worktree of the attempt before, as far as who works there has said. */
+  worktree_kind: Place | null;
   host: string | null;
   branch: string | null;
   checkpoint_branch: string;

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { findProgram } from '../../program.ts';
 import { CliError } from '../frame/errors.ts';
-import { membersOf } from './processes.ts';
+import { carriersOf, membersOf } from './processes.ts';
 
 export type Exit = {
   /** As a shell gives it: 128 + n for signal n. */
@@ -40,12 +40,13 @@ export type Child = {
  */
 export async function startChild(
   [program = '', ...args]: string[],
-  options: { env: NodeJS.ProcessEnv; mark: string },
+  options: { env: NodeJS.ProcessEnv; mark: string; cwd: string },
 ): Promise<Child> {
   const onTerminal = [0, 1, 2].some((fd) => isatty(fd));
   const child = spawn(program, args, {
     stdio: 'inherit',
     detached: !onTerminal,
+    cwd: options.cwd,
     env: options.env,
   });
   const exited = once(child, 'exit').then(([code, signal]) => exitOf(code, signal));
@@ -103,6 +104,13 @@ async function endAll(members: () => number[], graceMs: number): Promise<number[
   await allGone(() => signalAll(members(), 'SIGKILL'), KILL_MS);
   return members();
 }
+
+/**
+ * Ends every process that carries one of these marks in its environment, as one of an earlier attempt does whose
+ * supervisor is gone, and what it started. Returns those that are there all the same.
+ */
+export const endMarked = (marks: string[], graceMs: number): Promise<number[]> =>
+  endAll(() => carriersOf(marks), graceMs);
 
 function signalAll(pids: number[], signal: NodeJS.Signals): number[] {
   for (const pid of pids) {

@@ -1,4 +1,4 @@
-import type { DefibError } from '../../client/index.ts';
+import type { DefibError, Session } from '../../client/index.ts';
 import type { Exit } from './child.ts';
 import type { EndEntry } from './outbox.ts';
 
@@ -26,10 +26,13 @@ export type Ended = {
   interrupted: boolean;
   /** Whether work that did not succeed may be gone on with by another attempt. */
   resume: boolean;
+  /** Whether that is begun by this very process, where nobody asked it to stop. */
+  goesOn: boolean;
 };
 
 /** What the service is told of the end; undefined where it has ended the session itself. */
-export function endEntry({ exit, stop, interrupted, resume }: Ended): EndEntry | undefined {
+export function endEntry(ended: Ended): EndEntry | undefined {
+  const { exit, stop, interrupted, resume, goesOn } = ended;
   if (stop?.why === 'refused') return undefined;
   if (stop?.why === 'directive' && stop.type === 'cancel') {
     return { kind: 'finish', outcome: 'cancelled', summary: stop.reason };
@@ -43,8 +46,15 @@ export function endEntry({ exit, stop, interrupted, resume }: Ended): EndEntry |
     return { kind: 'finish', outcome: 'cancelled', summary: 'Ctrl-C' };
   }
   const reason = reasonOf(exit, stop);
-  if (resume) return { kind: 'interrupt', reason };
+  const asked = stop?.why === 'signal' || stop?.why === 'directive';
+  if (resume) return { kind: 'interrupt', reason, ...(goesOn && !asked && { goesOn }) };
   return { kind: 'finish', outcome: 'failed', summary: reason };
+}
+
+/** What becomes of the session by that; undefined where others have decided it. */
+export function statusOf(ended: Ended): Session['status'] | undefined {
+  const entry = endEntry(ended);
+  return entry?.kind === 'finish' ? entry.outcome : entry && 'interrupted';
 }
 
 function reasonOf(exit: Exit, stop: Stop | undefined): string {

@@ -39,7 +39,11 @@ const endSchema = z.discriminatedUnion('kind', [
     outcome: z.enum(['completed', 'failed', 'cancelled']),
     summary: z.string().optional(),
   }),
-  z.object({ kind: z.literal('interrupt'), reason: z.string() }),
+  z.object({
+    kind: z.literal('interrupt'),
+    reason: z.string(),
+    goesOn: z.boolean().optional(),
+  }),
 ]);
 const entrySchema = z.discriminatedUnion('kind', [checkpointSchema, endSchema]);
 

@@ -47,6 +47,8 @@ const savedSchema = z.object({
   commit: z.string().nullable(),
   /** Checkpoints made so far. */
   made: z.number(),
+  /** What it was run with; for who takes the work up on this machine. */
+  command: z.array(z.string()).optional(),
 });
 
 /** What is remembered of a session, for a later supervisor of it and for `defib sync`. */

@@ -23,6 +23,18 @@ export type Family = {
  * its mark. A daemon leaves both the group and the family tree, but its environment stays.
  */
 export function membersOf({ root, leads, mark }: Family): number[] {
+  return livingOf(
+    ({ pid, group }) =>
+      pid === root || (leads && group === root) || (ON_LINUX && carries(pid, mark)),
+  );
+}
+
+/** The living processes that carry one of these marks, with what they started. On Linux alone; elsewhere none is seen. */
+export const carriersOf = (marks: string[]): number[] =>
+  ON_LINUX ? livingOf(({ pid }) => marks.some((mark) => carries(pid, mark))) : [];
+
+/** Processes and all that they started, but not this one. */
+function livingOf(isRoot: (process: Process) => boolean): number[] {
   const all = ON_LINUX ? listByProc() : listByPs();
   const children = Map.groupBy(all, ({ parent }) => parent);
   const members = new Set<number>();
@@ -31,10 +43,7 @@ export function membersOf({ root, leads, mark }: Family): number[] {
     members.add(pid);
     for (const child of children.get(pid) ?? []) add(child.pid);
   };
-  add(root);
-  for (const { pid, group } of all) {
-    if ((leads && group === root) || (ON_LINUX && carries(pid, mark))) add(pid);
-  }
+  for (const one of all) if (isRoot(one)) add(one.pid);
   // This process may carry the mark too: a supervisor is started with it, and with its parents.
   for (const pid of ancestorsOf(process.pid, all)) members.delete(pid);
   return all.filter(({ pid, dead }) => members.has(pid) && !dead).map(({ pid }) => pid);

@@ -23,6 +23,8 @@ export type Saves = {
    * @returns milliseconds that it took
    */
   save(trigger: string): Promise<number>;
+  /** What the worktree held when it was captured last; undefined: it never was. */
+  last(): Capture | undefined;
   /** The bundle of a checkpoint again, with all history; from now on every bundle is like that. */
   makeWhole(entry: CheckpointEntry): Promise<string | undefined>;
 };
@@ -50,6 +52,7 @@ export function createSaves(options: SavesOptions): Saves {
   /** What the outbox has got last. */
   let queued = { commit: session.commit, reasoning: '' };
   let whole = false;
+  let last: Capture | undefined;
   let tail: Promise<unknown> = Promise.resolve();
 
   const save = async (trigger: string): Promise<void> => {
@@ -94,6 +97,7 @@ export function createSaves(options: SavesOptions): Saves {
       deadlineMs: CAPTURE_MS,
     });
     const { commit } = taken;
+    last = taken;
     // Also where nothing changed: what a `git gc` of the user removed too early is put back.
     await moveCheckpointRef({
       ...place,
@@ -154,6 +158,7 @@ export function createSaves(options: SavesOptions): Saves {
       tail = run;
       return run.then(() => performance.now() - asked);
     },
+    last: () => last,
     makeWhole({ files }) {
       whole = true;
       // In turn with captures: both move the branch in the private git directory.

@@ -22,6 +22,8 @@ const WAIT_SECONDS = 60;
 export type SessionApi = {
   read(): Promise<SessionWithAttempts>;
   checkpoints(): Promise<Checkpoint[]>;
+  /** The prompt that it goes on from. */
+  continuation(): Promise<string>;
   beat(body: BeatBody): Promise<BeatAnswer>;
   /** Resolves once the checkpoint is recorded: from then on it is safe. */
   save(entry: CheckpointEntry, bundle?: string): Promise<void>;
@@ -45,6 +47,15 @@ export function sessionApi({
       const call = { params: { path }, ...within(SHORT_MS) };
       return (await unwrap(client.GET('/api/sessions/{id}/checkpoints', call))).items;
     },
+    continuation: () =>
+      unwrap(
+        client.GET('/api/sessions/{id}/continuation', {
+          params: { path },
+          headers: { Accept: 'text/markdown' },
+          parseAs: 'text',
+          ...within(SHORT_MS),
+        }),
+      ),
     beat: (body) =>
       unwrap(
         client.POST('/api/sessions/{id}/heartbeat', {

@@ -30,6 +30,8 @@ export type Signals = {
   interrupted(): boolean;
   /** Names the agent, which then gets what is its own. */
   attach(child: Child): void;
+  /** Forgets the agent, which has ended: from now on Ctrl-C asks to end, as before there was one. */
+  detach(): void;
 };
 
 /**
@@ -72,12 +74,17 @@ export function handleSignals(): Signals {
     hurry: hurry.signal,
     interrupted: () => interrupted,
     attach(child) {
+      interrupted = false;
       const its = { child, isNew: true, hasEnded: false };
       agent = its;
       early.forEach(forward);
       // By then what was on its way while it was started has been handled.
       setImmediate(() => (its.isNew = false));
       void child.exited.then(() => (its.hasEnded = true));
+    },
+    detach() {
+      agent = undefined;
+      early.length = 0;
     },
   };
 }

@@ -28,7 +28,7 @@ export type Begun = {
 type Tell = (text: string) => void;
 
 /** Names this machine, as workers name theirs: one on the same machine saves what is left. */
-const hostOf = (env: NodeJS.ProcessEnv): string => env['DEFIB_HOSTNAME'] || hostname();
+export const hostOf = (env: NodeJS.ProcessEnv): string => env['DEFIB_HOSTNAME'] || hostname();
 
 /**
  * Starts a session for a command here, or takes up the one that was started for it.

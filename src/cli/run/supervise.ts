@@ -3,19 +3,23 @@ import type { DefibError, Session } from '../../client/index.ts';
 import { type AgentWatch, watchAgent } from './agent.ts';
 import { createAutosave } from './autosave.ts';
 import { type Beats, startBeats } from './beats.ts';
+import type { Capture } from '../../services/git/capture-types.ts';
 import { type Child, type Exit, startChild } from './child.ts';
 import { type Clock, createJumpWatch, createLimit, type Limit } from './clock.ts';
 import { createDelivery, type Delivery } from './deliver.ts';
-import { type Ended, endEntry, exitCodeOf, type Stop, stopText, triggerOf } from './ending.ts';
+import { type Ended, exitCodeOf, statusOf, type Stop, stopText, triggerOf } from './ending.ts';
 import { leaveBehind } from './leave.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import type { Places, SavedSession } from './places.ts';
+import { report } from './report.ts';
 import { createSaves, type Saves } from './saves.ts';
 import { type BeatAnswer, type SessionApi, sessionApi } from './session-api.ts';
 import { type Signals, Stopped } from './signals.ts';
 
 export type Job = {
   command: string[];
+  /** The folder that it is started in. */
+  cwd: string;
   /** What the agent inherits, without anything of the session. */
   env: NodeJS.ProcessEnv;
   session: Session;
@@ -27,7 +31,24 @@ export type Job = {
   everyMs: number;
   graceMs: number;
   resume: boolean;
+  /** Whether the next attempt is begun by this very process. */
+  goesOn: boolean;
   maxBundleBytes: number;
+};
+
+/** How an attempt came to its end. */
+export type Finished = {
+  /** The exit code. */
+  code: number;
+  ended: Ended;
+  /** Undefined: it was ended by the service, or by who took over. */
+  status: Session['status'] | undefined;
+  /** The service knows all of it. */
+  sent: boolean;
+  /** The worktree as it was saved last. */
+  capture: Capture | undefined;
+  /** Processes of it that could not be ended. */
+  left: number[];
 };
 
 export type Tools = { clock: Clock; tell: (text: string) => void };
@@ -35,14 +56,13 @@ export type Tools = { clock: Clock; tell: (text: string) => void };
 const TICK_MS = 500;
 /** What saving may take at the time limit, beside the grace that the agent has. */
 const SAVE_MS = 10_000;
-/** How long the end of the session and the last checkpoint are tried to be sent. */
-const DRAIN_MS = 30_000;
 const FLUSH_EVERY_MS = 5000;
 
 /** What the parts of one supervisor share. */
 type Run = {
   job: Job;
   tools: Tools;
+  tell: Tools['tell'];
   api: SessionApi;
   outbox: Outbox;
   saves: Saves;
@@ -53,6 +73,8 @@ type Run = {
   beats: Beats | undefined;
   /** The session was ended by its own word, such as an agent's that has a tool for it. */
   settled: Session['status'] | undefined;
+  /** Processes that could not be ended. */
+  left: number[];
   stop: (stop: Stop) => void;
   stopped: Promise<Stop>;
 };
@@ -61,22 +83,24 @@ type Run = {
  * Runs the command as one session: beats, saves, obeys, and ends it in time. A signal that has come
  * already ends it before the command is started.
  *
- * @returns the exit code
  * @throws CliError `no_command`: it was not started, and the service has heard nothing of it
  */
-export async function supervise(job: Job, tools: Tools, signals: Signals): Promise<number> {
+export async function supervise(job: Job, tools: Tools, signals: Signals): Promise<Finished> {
   const run = openRun(job, tools);
   const survive = (error: Error): void => tools.tell(`Something went wrong: ${error.stack}`);
   // An error that nobody waits for, such as of a connection, must not leave the agent alone.
   process.on('uncaughtException', survive);
   try {
     const { exit, stop } = await work(run, signals);
-    const ended = { exit, stop, interrupted: signals.interrupted(), resume: job.resume };
-    const sent = await report(run, ended, signals.hurry);
+    const { resume, goesOn } = job;
+    const ended = { exit, stop, interrupted: signals.interrupted(), resume, goesOn };
+    const sent = await report(run, ended, run.settled !== undefined, signals.hurry);
     run.beats?.stop();
-    const completed = (run.settled ?? outcomeOf(ended)) === 'completed';
+    const status = run.settled ?? statusOf(ended);
+    const completed = status === 'completed';
     await leaveBehind(job.saved, job.places, { sent, completed, tell: tools.tell });
-    return exitCodeOf(ended);
+    const { left } = run;
+    return { code: exitCodeOf(ended), ended, status, sent, capture: run.saves.last(), left };
   } finally {
     run.beats?.stop();
     process.off('uncaughtException', survive);
@@ -118,10 +142,13 @@ function notStarted({ tools }: Run, reason: unknown): End {
   return { exit, stop: { why: 'signal', signal, before: true } };
 }
 
-const startAgent = ({ command, env, saved, places }: Job): Promise<Child> =>
+const startAgent = ({ command, cwd, env, saved, places }: Job): Promise<Child> =>
   startChild(command, {
+    cwd,
     env: {
       ...env,
+      // Some agents go by it.
+      PWD: cwd,
       DEFIB_URL: saved.url,
       DEFIB_SESSION_ID: saved.id,
       DEFIB_SESSION_TOKEN: saved.token,
@@ -157,6 +184,7 @@ function openRun(job: Job, tools: Tools): Run {
   const run: Run = {
     job,
     tools,
+    tell,
     api,
     outbox,
     saves,
@@ -167,6 +195,7 @@ function openRun(job: Job, tools: Tools): Run {
     stopped,
     beats: undefined,
     settled: undefined,
+    left: [],
   };
   return run;
 }
@@ -239,7 +268,11 @@ async function untilEnd(run: Run, child: Child): Promise<End> {
   const { job, tools, saves, delivery, limit } = run;
   const exited = child.exited.then((exit) => ({ exit, stop: undefined }));
   const first = await Promise.race([exited, run.stopped]);
-  if ('exit' in first) return first;
+  if ('exit' in first) {
+    // What it left in the background would work beside the next attempt.
+    if (job.goesOn && first.exit.code !== 0) await endOf(run, child, job.graceMs);
+    return first;
+  }
   tools.tell(stopText(first));
   const hasLimit = first.why === 'limit';
   if (first.why !== 'refused') {
@@ -251,10 +284,10 @@ async function untilEnd(run: Run, child: Child): Promise<End> {
   return { exit: await endOf(run, child, graceMs), stop: first };
 }
 
-async function endOf({ tools }: Run, child: Child, graceMs: number): Promise<Exit> {
-  const left = await child.end(graceMs);
-  if (left.length === 0) return await child.exited;
-  tools.tell(`These processes could not be ended: ${left.join(', ')}.`);
+async function endOf(run: Run, child: Child, graceMs: number): Promise<Exit> {
+  run.left = await child.end(graceMs);
+  if (run.left.length === 0) return await child.exited;
+  run.tools.tell(`These processes could not be ended: ${run.left.join(', ')}.`);
   return KILLED;
 }
 
@@ -263,22 +296,3 @@ const KILLED = { code: 137, signal: 'SIGKILL' } as const;
 
 const atMost = (ms: number, work: Promise<unknown>): Promise<unknown> =>
   Promise.race([work, pause(ms, undefined, { ref: false })]);
-
-/** Saves what the agent left and tells the service how it ended. True: everything has been sent. */
-async function report(run: Run, ended: Ended, hurry: AbortSignal): Promise<boolean> {
-  const { saves, outbox, delivery, agent, tools } = run;
-  if (!run.settled) {
-    agent.look();
-    await saves.save(triggerOf(ended.stop));
-    const entry = endEntry(ended);
-    if (entry) {
-      await outbox.add(entry).catch((error: Error) => tools.tell(`Not saved: ${error.message}`));
-    }
-  }
-  return await delivery.drain(DRAIN_MS, hurry);
-}
-
-function outcomeOf(ended: Ended): string | undefined {
-  const entry = endEntry(ended);
-  return entry?.kind === 'finish' ? entry.outcome : undefined;
-}

@@ -1,4 +1,5 @@
 import { sql, type SqlBool } from 'kysely';
+import type { Place } from '../../contract/place.ts';
 import type { Db } from '../connect.ts';
 import { type IdRange, type Page, type PageRequest, toPage } from '../page.ts';
 import { isNamed } from './agents.ts';
@@ -48,7 +49,7 @@ export type Beat = {
   turn: number | null;
   note: string | null;
   /** Null: where it was. */
-  place: { host: string; worktree: string | null } | null;
+  place: { host: string; worktree: string | null; place: Place | null } | null;
 };
 
 /** A beat that says nothing. */
@@ -66,7 +67,9 @@ export async function beatSession(db: Db, id: string, beat: Beat): Promise<Sessi
       turn = coalesce(${beat.turn}::int, turn),
       note = coalesce(${beat.note}::text, note),
       host = coalesce(${place?.host ?? null}::text, host),
-      worktree = CASE WHEN ${place === null} THEN worktree ELSE ${place?.worktree ?? null}::text END
+      worktree = CASE WHEN ${place === null} THEN worktree ELSE ${place?.worktree ?? null}::text END,
+      worktree_kind = CASE WHEN ${place === null} THEN worktree_kind
+        ELSE ${place?.place ?? null}::text END
     WHERE id = ${id} AND status IN ('starting', 'running')
     RETURNING *`.execute(db);
   return rows[0];

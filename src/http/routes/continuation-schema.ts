@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { placeSchema } from '../../contract/place.ts';
 import { reasoningSchema } from '../../services/checkpoints/reasoning.ts';
 import { timestamp } from '../validation.ts';
 import { sessionStatus } from './session-schemas.ts';
@@ -28,6 +29,7 @@ export const continuationSchema = z
       issueUrl: z.string().nullable(),
       branch: z.string().nullable(),
       worktree: z.string().nullable(),
+      place: placeSchema.nullable(),
     }),
     earlier: z.array(
       z.object({

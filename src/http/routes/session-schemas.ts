@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { causeSchema } from '../../contract/cause.ts';
 import { resultSchema } from '../../contract/result.ts';
+import { placeSchema } from '../../contract/place.ts';
 import { agentNameSchema, fullRepoNameSchema, storableText, timestamp } from '../validation.ts';
 import { directiveSchema } from './schemas.ts';
 
@@ -110,6 +111,14 @@ export const beatSchema = z
       description: 'Where the session is worked on from now, with `worktree`; without it, in none.',
     }),
     worktree: storableText(4096).startsWith('/', 'must be an absolute path').optional(),
+    place: placeSchema.optional().openapi({
+      description:
+        'What the worktree is to that of the attempt before: the same, a `git worktree` of its repository, or a clone.',
+    }),
+  })
+  .refine(({ place, worktree }) => place === undefined || worktree !== undefined, {
+    path: ['place'],
+    error: 'needs the worktree that it is about',
   })
   .refine(({ host, worktree }) => worktree === undefined || host !== undefined, {
     path: ['worktree'],

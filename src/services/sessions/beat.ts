@@ -1,3 +1,4 @@
+import type { Place } from '../../contract/place.ts';
 import type { Db } from '../../db/connect.ts';
 import { beatSession, noteSaid, SIGN_OF_LIFE } from '../../db/queries/sessions.ts';
 import type { Directive, Session, SessionStatus } from '../../db/schema.ts';
@@ -21,6 +22,7 @@ export type SaidWithBeat = {
   /** Where the work goes on from now, by who took the session up elsewhere; no worktree: in none. */
   host?: string | undefined;
   worktree?: string | undefined;
+  place?: Place | undefined;
 };
 
 /**
@@ -34,7 +36,7 @@ export async function beat(db: Db, id: string, said: SaidWithBeat): Promise<Beat
   const session = await beatSession(db, id, {
     turn: said.turn ?? null,
     note: said.note !== undefined && isPlain(note) ? note : null,
-    place: said.host === undefined ? null : { host: said.host, worktree: said.worktree ?? null },
+    place: placeOf(said),
   });
   if (!session?.lease_expires_at) throw await refusal(db, id);
   if (!isPlain(note)) await noteSaid(db, id, await redactSaid(note, { agent: session.agent_name }));
@@ -47,6 +49,10 @@ export async function beat(db: Db, id: string, said: SaidWithBeat): Promise<Beat
     directives: directivesOf(session),
     nextHeartbeatSeconds: Math.max(1, Math.floor(session.lease_seconds / 3)),
   };
+}
+
+function placeOf({ host, worktree, place }: SaidWithBeat) {
+  return host === undefined ? null : { host, worktree: worktree ?? null, place: place ?? null };
 }
 
 export function directivesOf({ id, directive }: Session): Directive[] {

@@ -1,3 +1,4 @@
+import type { Place } from '../../contract/place.ts';
 import type { SessionStatus } from '../../db/schema.ts';
 import type { Reasoning } from '../checkpoints/reasoning.ts';
 import type { DiffStat } from '../git/diff.ts';
@@ -27,6 +28,8 @@ export type CurrentAttempt = {
   branch: string | null;
   /** The folder that this attempt works in, where it is known. */
   worktree: string | null;
+  /** What that is to the worktree of the attempt before; null: nobody has said. */
+  place: Place | null;
 };
 
 export type SavedWork = {
@@ -134,7 +137,7 @@ function durationOf({ startedAt, endedAt }: Attempt): string[] {
   ];
 }
 
-function saved({ earlier, checkpoint, restored }: ContinuationInput): string {
+function saved({ current, earlier, checkpoint, restored }: ContinuationInput): string {
   if (!checkpoint) {
     if (earlier.length === 0) return 'This is the first attempt.';
     return 'No checkpoint was saved: what was done is only where that attempt left it, if it is still there.';
@@ -149,16 +152,28 @@ function saved({ earlier, checkpoint, restored }: ContinuationInput): string {
     ...(checkpoint.reasoning
       ? []
       : ['No reasoning was saved with it: what was done is in the diff.']),
-    ...(checkpoint.commit === null ? [] : [restoration(checkpoint, restored)]),
+    ...(checkpoint.commit === null ? [] : [restoration(checkpoint, current, restored)]),
   ].join(' ');
 }
 
-function restoration(checkpoint: SavedWork, restored: Restored): string {
-  if (isRestored(restored)) {
-    return 'It is restored in your worktree and checked byte for byte: what was staged is staged.';
+function restoration(checkpoint: SavedWork, { place }: CurrentAttempt, restored: Restored): string {
+  if (place === 'same') {
+    return 'You work in the same worktree, where it lies as it was left: what was staged is staged.';
+  }
+  if (place !== null || isRestored(restored)) {
+    return `It is restored in your worktree, ${KINDS[place ?? 'clone']}, and checked byte for byte: what was staged is staged.`;
   }
   return `${whyNot(restored).replace(/\.$/, '')}. ${howToGet(checkpoint)}`;
 }
+
+/** Whether the saved work is where the next attempt begins. */
+const isAtHand = ({ current, restored }: ContinuationInput): boolean =>
+  current.place !== null || isRestored(restored);
+
+const KINDS = {
+  worktree: 'a `git worktree` of the same repository with a branch of its own',
+  clone: 'a clone of its own',
+};
 
 const isRestored = (restored: Restored) =>
   restored !== null && 'worktree' in restored && restored.ok;
@@ -197,7 +212,7 @@ function whereabouts(input: ContinuationInput): string {
       checkpoint?.commit ? headOf(checkpoint) : current.branch && code(current.branch, 255),
     ],
     ['Checkpoint', checkpoint?.commit ? placeOf(checkpoint, checkpoint.commit) : null],
-    ['Under way', checkpoint?.operation ? underWay(checkpoint.operation, restored) : null],
+    ['Under way', checkpoint?.operation ? underWay(checkpoint.operation, isAtHand(input)) : null],
   ];
   const shown = rows.flatMap(([name, value]) => (value ? [`- ${name}: ${value}`] : []));
   return ['## Where things are', shown.join('\n') || '- Nothing is known.'].join('\n\n');
@@ -216,9 +231,9 @@ function placeOf(checkpoint: SavedWork, commit: string): string {
   return `${code(commit, 64)} on ${code(branch, 255)}, ${DURABILITY[durability]} (${cause})`;
 }
 
-function underWay(operation: string, restored: Restored): string {
+function underWay(operation: string, isThere: boolean): string {
   const begun = `a **${line(operation, 20)}** had been begun and not ended.`;
-  return isRestored(restored)
+  return isThere
     ? `${begun} It stands as it did: see \`git status\`, and end or abort it before you commit anything else.`
     : `${begun} Only \`defib restore\` brings it back as it stood.`;
 }
@@ -317,12 +332,10 @@ function closing(input: ContinuationInput): string {
   if (isFresh(input)) {
     return '## Now\n\nThere is nothing to continue from. Begin with the objective.';
   }
-  const { checkpoint, restored } = input;
+  const { checkpoint } = input;
   const calls = (checkpoint?.reasoning?.pendingToolCalls ?? []).length;
   const steps = [
-    ...(checkpoint?.commit && !isRestored(restored)
-      ? ['Get the saved work, as told at the top.']
-      : []),
+    ...(checkpoint?.commit && !isAtHand(input) ? ['Get the saved work, as told at the top.'] : []),
     'Look at the state of the worktree (`git status`, `git diff`), and compare it with what is said above.',
     ...(calls > 0 ? ['Find out what each call of unknown outcome did.'] : []),
     'Go on with the next step, then with what remains. What is done stays done.',

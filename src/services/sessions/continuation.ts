@@ -57,6 +57,7 @@ export async function continuationInput(db: Db, session: Session): Promise<Conti
       issueUrl: session.issue_url,
       branch: session.branch,
       worktree: session.worktree,
+      place: session.worktree_kind,
     },
     earlier: chain.filter(({ attempt }) => attempt < session.attempt).map(toAttempt),
     checkpoint: await savedWork(db, session, chain),

@@ -23,6 +23,7 @@ const current = (over: Partial<CurrentAttempt> = {}): CurrentAttempt => ({
   issueUrl: 'https://github.com/acme/app/issues/42',
   branch: 'import-upsert',
   worktree: null,
+  place: null,
   ...over,
 });
 
@@ -105,6 +106,14 @@ const golden: Record<string, { input: ContinuationInput; maxBytes?: number }> = 
   },
   'one-attempt': {
     input: { current: current(), earlier: [attempt(1)], checkpoint: checkpoint(), restored: ok },
+  },
+  'same-worktree': {
+    input: {
+      current: current({ worktree: '/srv/work/app', place: 'same' }),
+      earlier: [attempt(1)],
+      checkpoint: checkpoint({ reasoning: null, operation: 'merge' }),
+      restored: null,
+    },
   },
   'one-attempt-without-checkpoint': {
     input: {
@@ -486,6 +495,7 @@ const anyInput: fc.Arbitrary<ContinuationInput> = fc.record({
     issueUrl: orNull(anyText),
     branch: orNull(anyText),
     worktree: orNull(anyText),
+    place: fc.constantFrom(null, 'same' as const, 'worktree' as const, 'clone' as const),
   }),
   earlier: fc.array(anyAttempt, { maxLength: 12 }),
   checkpoint: orNull(anyCheckpoint),

@@ -1,0 +1,117 @@
+import { dirname, join } from 'node:path';
+import type { DefibError } from '../../client/index.ts';
+import { openService, type Service } from '../frame/service.ts';
+import { type AttemptOptions, type Ready, runAttempt } from './attempt.ts';
+import { lastWords } from './last-words.ts';
+import { forget } from './leave.ts';
+import type { NextCommand } from './next-command.ts';
+import { placesOf, readSaved, sessionsFolder } from './places.ts';
+import type { Signals } from './signals.ts';
+import { findSpot, relocated } from './spot.ts';
+import { hostOf } from './start.ts';
+import type { Finished } from './supervise.ts';
+import { claimGiven, prepare } from './take-up.ts';
+
+export type ChainOptions = AttemptOptions & {
+  /** How many attempts are made here at most. */
+  attempts?: number;
+};
+
+type Tools = { signals: Signals; tell: (text: string) => void };
+
+/**
+ * Makes attempt after attempt in this terminal, until the work completes, nothing can go on, or the user stops it.
+ *
+ * @param next how the command of a further attempt is made; undefined: there is none
+ * @returns the exit code of the last attempt
+ */
+export async function runChain(
+  first: Ready,
+  next: NextCommand | undefined,
+  options: ChainOptions,
+  tools: Tools,
+): Promise<number> {
+  const { signals, tell } = tools;
+  const ids: string[] = [];
+  let ready = first;
+  for (;;) {
+    ids.push(ready.begun.session.id);
+    const goesOn = next !== undefined && ids.length < (options.attempts ?? Infinity);
+    const finished = await runAttempt({ ...ready, goesOn }, options, signals, tell);
+    if (finished.status === 'completed') await forgetAll(ids.slice(0, -1));
+    const following =
+      goesOn && mayGoOn(finished, signals)
+        ? await begin(ready, finished, next, tools).catch((error: unknown) => error)
+        : undefined;
+    if (isReady(following)) {
+      ready = following;
+      continue;
+    }
+    for (const line of lastWords({
+      ready,
+      finished,
+      hasNext: next !== undefined,
+      why: following,
+    })) {
+      tell(line);
+    }
+    return finished.code;
+  }
+}
+
+const isReady = (value: unknown): value is Ready =>
+  typeof value === 'object' && value !== null && 'begun' in value;
+
+/** Whether work that is not done is gone on with here: nobody asked it to stop, and its worktree is saved. */
+function mayGoOn({ ended, status, sent, capture }: Finished, { ending, hurry }: Signals): boolean {
+  if (ending.aborted || hurry.aborted || !sent || !capture) return false;
+  const { stop } = ended;
+  // By the service, which took it for dead while this machine slept, say.
+  if (status === undefined) return stop?.why === 'refused' && isTimedOut(stop.error);
+  return status === 'interrupted' && (stop === undefined || stop.why === 'limit');
+}
+
+/** It was not stopped by a person, but given up by the timeout watch. */
+const isTimedOut = ({ message }: DefibError): boolean =>
+  /\((?:lease_expired|deadline_passed)\)/.test(message);
+
+/** Claims the next attempt, and makes its place. */
+async function begin(
+  { begun, spot: before }: Ready,
+  { capture: saved, left }: Finished,
+  next: NextCommand,
+  { signals, tell }: Tools,
+): Promise<Ready> {
+  const { client, url }: Service = await openService();
+  const { session, token } = await claimGiven({
+    client,
+    agentName: begun.session.agentName,
+    given: { resumedFrom: begun.session.id },
+    tell,
+    ending: signals.ending,
+  });
+  const sessions = sessionsFolder(process.env);
+  const places = placesOf(sessions, session.id);
+  const worktrees = join(dirname(sessions), 'worktrees');
+  const settle = () =>
+    findSpot({ before, saved, isQuiet: left.length === 0, session, places, worktrees, tell });
+  const host = hostOf(process.env);
+  const { spot, prompt, promptFile } = await prepare({ session, token, url, places, host }, settle);
+  const worktree = spot.worktree ?? spot.cwd;
+  const made = next({ prompt, promptFile, worktree, sessionId: session.id });
+  return {
+    command: relocated(made, before.worktree, spot.worktree),
+    begun: { url, token, session, worktree: spot.worktree, moved: undefined },
+    spot,
+    promptFile,
+  };
+}
+
+/** What earlier attempts of finished work have left on this machine. */
+async function forgetAll(ids: string[]): Promise<void> {
+  for (const id of ids) {
+    const places = placesOf(sessionsFolder(process.env), id);
+    const saved = await readSaved(places);
+    if (saved) await forget(saved, places);
+  }
+}

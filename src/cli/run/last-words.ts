@@ -1,0 +1,47 @@
+import { DefibError } from '../../client/index.ts';
+import { messageOf } from './deliver.ts';
+import type { Ready } from './attempt.ts';
+import type { Finished } from './supervise.ts';
+import { Stopped } from './signals.ts';
+
+export type LastWords = {
+  ready: Ready;
+  finished: Finished;
+  /** Whether it is known how the command of a further attempt is made. */
+  hasNext: boolean;
+  /** What kept the next attempt from being begun here; undefined: it was not tried. */
+  why: unknown;
+};
+
+/** What happened, what is saved where, who goes on, and what to type: one line each. */
+export function lastWords(words: LastWords): string[] {
+  const { finished, ready } = words;
+  const { status, sent } = finished;
+  const { worktree } = ready.spot;
+  const where = worktree === null ? '' : ` The work is in ${worktree}.`;
+  if (status === 'completed') return [`Completed.${where}`];
+  if (status === 'failed' || status === 'cancelled') {
+    return [`Ended as ${status}; nothing goes on by itself.${where}`];
+  }
+  if (!sent || status === undefined) return [];
+  return [`Saved in ${savedIn(words)}.${where}`, goesOn(words)];
+}
+
+function savedIn({ ready, finished }: LastWords): string {
+  const files = finished.capture?.filesChanged;
+  const count = files === undefined ? '' : `, with ${files} changed file${files === 1 ? '' : 's'}`;
+  return `session ${ready.begun.session.id}${count}`;
+}
+
+function goesOn({ ready, hasNext, why }: LastWords): string {
+  const { id, attempt } = ready.begun.session;
+  const resume = `defib resume ${id}`;
+  if (why instanceof Stopped) return `${why.signal}: stopped. To go on: ${resume}`;
+  if (why instanceof DefibError) return `Not gone on with here: ${why.message}`;
+  if (why !== undefined) return `Not gone on with here: ${messageOf(why)} To try again: ${resume}`;
+  if (!hasNext) {
+    const hint = `${resume} --resume-with 'my-agent {promptFile}'`;
+    return `It waits, unless the agent's policy says who goes on. To go on: ${hint}, or --rerun for the same command again; "defib run" takes both too.`;
+  }
+  return `Attempt ${attempt} was the last one here. To go on: ${resume}`;
+}

@@ -1,0 +1,106 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Client, Session, SessionWithAttempts } from '../../client/index.ts';
+import { type Checkpoint, readCheckpoint } from '../../services/git/checkpoint.ts';
+import { locateRepository } from '../../services/git/repository.ts';
+import { CliError } from '../frame/errors.ts';
+import { restoreInto } from '../restore/into.ts';
+import { newestWork } from '../restore/saved.ts';
+import type { Ready } from './attempt.ts';
+import { endMarked } from './child.ts';
+import type { NextCommand } from './next-command.ts';
+import { type Places, placesOf, sessionsFolder } from './places.ts';
+import type { Signals } from './signals.ts';
+import { findSpot, type Saved, type Spot } from './spot.ts';
+import { hostOf } from './start.ts';
+import { claimGiven, prepare } from './take-up.ts';
+import { OWN_MACHINE, worktreeOf } from './worktree.ts';
+
+export type ResumedOptions = {
+  client: Client;
+  url: string;
+  /** It waits. */
+  session: SessionWithAttempts;
+  options: { grace: number };
+  next: NextCommand;
+  signals: Signals;
+  tell: (text: string) => void;
+};
+
+/**
+ * Claims a waiting session, and makes it ready to be started here: in the worktree of the attempt before where
+ * that is on this machine and as it was saved, else in one with what was saved.
+ */
+export async function beginResumed(work: ResumedOptions): Promise<Ready> {
+  const { client, url, signals, tell, next } = work;
+  const { session, token } = await claimGiven({
+    client,
+    agentName: work.session.agentName,
+    given: { sessionId: work.session.id },
+    tell,
+    ending: signals.ending,
+  });
+  const sessions = sessionsFolder(process.env);
+  const places = placesOf(sessions, session.id);
+  const worktrees = join(dirname(sessions), 'worktrees');
+  const host = hostOf(process.env);
+  const settle = () => spotFor(work, session, places, worktrees);
+  const { spot, prompt, promptFile } = await prepare({ session, token, url, places, host }, settle);
+  const worktree = spot.worktree ?? spot.cwd;
+  return {
+    command: next({ prompt, promptFile, worktree, sessionId: session.id }),
+    begun: { url, token, session, worktree: spot.worktree, moved: undefined },
+    spot,
+    promptFile,
+  };
+}
+
+async function spotFor(
+  { client, session: waiting, options, tell }: ResumedOptions,
+  session: Session,
+  places: Places,
+  worktrees: string,
+): Promise<Spot> {
+  const { attempts } = waiting;
+  const before = attempts.find(({ id }) => id === session.resumedFrom);
+  const here = before && isHere(before) ? before.worktree : null;
+  const cwd = process.cwd();
+  const checkpoint = await newestWork(client, waiting).catch((error: unknown) => {
+    if (error instanceof CliError && error.code === 'not_found') return undefined;
+    throw error;
+  });
+  const commit = checkpoint?.commit ?? null;
+  if (!checkpoint || commit === null) {
+    // Its files were never saved: they are where it left them, if anywhere.
+    const worktree = here ?? worktreeOf(cwd, process.env);
+    return { worktree, cwd: here ?? cwd, place: here === null ? undefined : 'same' };
+  }
+  const saved = here === null ? undefined : await savedIn(here, commit);
+  if (here !== null && saved) {
+    const marks = attempts.map((each) => `DEFIB_SESSION_ID=${each.id}`);
+    const left = await endMarked(marks, options.grace * 1000);
+    const spot = { worktree: here, cwd: here, place: undefined };
+    const isQuiet = left.length === 0;
+    return await findSpot({ before: spot, saved, isQuiet, session, places, worktrees, tell });
+  }
+  const target = join(worktrees, session.id);
+  const { worktree, warnings } = await restoreInto(client, checkpoint, target, {});
+  warnings.forEach(tell);
+  tell(`What was saved is restored in ${worktree}.`);
+  return { worktree, cwd: worktree, place: 'clone' };
+}
+
+const isHere = ({ host, worktree }: Session): boolean =>
+  worktree !== null && host === hostOf(process.env) && existsSync(worktree);
+
+/** What a checkpoint holds, where the repository of a worktree has it. */
+async function savedIn(worktree: string, commit: string): Promise<Saved | undefined> {
+  const repository = await locateRepository(worktree, OWN_MACHINE).catch(() => undefined);
+  if (!repository) return undefined;
+  const checkpoint: Checkpoint | null = await readCheckpoint(commit, {
+    gitDir: repository.gitDir,
+  }).catch(() => null);
+  if (!checkpoint) return undefined;
+  const { tree, indexTree, head, state } = checkpoint;
+  return { commit, tree, indexTree, head, branch: state.branch, operation: state.operation };
+}
