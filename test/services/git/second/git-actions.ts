@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Action } from './file-actions.ts';
 import type { World } from './kit.ts';
@@ -497,6 +497,5 @@ export const GIT_ACTIONS: Record<string, Action> = {
     ['fetch', '--quiet', '--deepen=1'],
     ['fetch', '--quiet', 'origin', 'other'],
   ),
-  noise: (world) =>
-    writeFileSync(join(gitPath(world, 'UNKNOWN_FILE')), readFileSync(join(world.repo, 'a.txt'))),
+  noise: (world) => writeFileSync(join(gitPath(world, 'UNKNOWN_FILE')), content(world)),
 };

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** Numbers that a seed decides (mulberry32). */
@@ -68,7 +68,17 @@ export function ask(cwd: string, ...args: string[]): string | null {
 /** Where the user works: `repo` is what is captured, and lies below `root` as everything else. */
 export type World = { root: string; repo: string; rng: Rng; log: string[]; count: number };
 
+/** Who opens a FIFO waits for ever, as nobody is at its other end. */
+export function isFifo(world: World, path: string): boolean {
+  try {
+    return lstatSync(join(world.repo, path)).isFIFO();
+  } catch {
+    return false;
+  }
+}
+
 export function put(world: World, path: string, content: string | Buffer, mode = 0o644): void {
+  if (isFifo(world, path)) throw new Error(`${path} is a FIFO.`);
   const file = join(world.repo, path);
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, content, { mode });
@@ -132,15 +142,16 @@ export const name = ({ rng }: World): string => rng.pick(NAMES);
 export function existing(world: World): string {
   const args = ['ls-files', '-z', '--cached', '--others', '--exclude-standard'];
   const all = git(world.repo, args).toString('utf8').split('\0');
-  return world.rng.pick(
-    all.filter((path) => path !== '' && !path.includes('\ufffd') && !path.endsWith('/')),
-  );
+  return world.rng.pick(all.filter((path) => isPlain(world, path) && !path.endsWith('/')));
 }
 
 export function tracked(world: World): string {
   const all = git(world.repo, ['ls-files', '-z']).toString('utf8').split('\0');
-  return world.rng.pick(all.filter((path) => path !== '' && !path.includes('\ufffd')));
+  return world.rng.pick(all.filter((path) => isPlain(world, path)));
 }
+
+const isPlain = (world: World, path: string): boolean =>
+  path !== '' && !path.includes('\ufffd') && !isFifo(world, path);
 
 /** The user's branches. One of ours moves with each checkpoint, and whoever tracks it sees that. */
 export const branches = (world: World): string[] =>
