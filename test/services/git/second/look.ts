@@ -125,6 +125,11 @@ const LISTS: Record<string, string[]> = {
   notes: ['notes', 'list'],
 };
 
+const isInConflict = (stand: Stand, path: string): boolean =>
+  [...stand.keys()].some(
+    (key) => /^index \S+ \d+ \w+ [123]\t/.test(key) && key.endsWith(`\t${path}`),
+  );
+
 export function lookAt(worktree: string, scratch: string): Stand {
   const stand: Stand = new Map();
   files(worktree, stand);
@@ -133,9 +138,12 @@ export function lookAt(worktree: string, scratch: string): Stand {
     const separator = args.includes('-z') ? '\0' : '\n';
     const rows = (ask(worktree, ...args) ?? 'refused').split(separator);
     if (what === 'staged') rows.splice(0, rows.length, rows.join(' '));
-    const kept = rows.filter(
-      (row) => !/ ?refs\/heads\/checkpoint\/[^/ ]+\/[^/ ]+ /.test(row) || what !== 'refs',
-    );
+    const kept = rows.filter((row) => {
+      if (what === 'refs') return !/ ?refs\/heads\/checkpoint\/[^/ ]+\/[^/ ]+ /.test(row);
+      // What is in conflict again is resolved from its stages, and noted anew then.
+      if (what === 'undo') return !isInConflict(stand, row.slice(row.indexOf('\t') + 1));
+      return true;
+    });
     kept.forEach((row, n) =>
       stand.set(/^(?:refs|index)$/.test(what) ? `${what} ${row}` : `${what} #${n}`, row),
     );
