@@ -1,6 +1,8 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { commitAll, gitLine, userGit } from '../services/git/helpers.ts';
+import { commitAll, gitLine, put, userGit } from '../services/git/helpers.ts';
 import {
   checkpointBranches,
   makeDirty,
@@ -83,6 +85,26 @@ describe('the result of finished work', () => {
       async () => (await flow.checkpoints(landed.session.id))[0].prunedAt,
     );
     expect(await bundle(landed.checkpointId)).toBe(404);
+  });
+
+  it('is kept in its branch where git can make no bundle of it', async () => {
+    const { remote } = flow.clone('whole');
+    const worktree = join(flow.root, 'work', 'partial');
+    userGit(remote, ['config', 'uploadpack.allowFilter', 'true']);
+    const how = ['--filter=blob:none', '--no-checkout'];
+    userGit(flow.root, ['clone', '--quiet', ...how, `file://${remote}`, worktree]);
+    rmSync(remote, { recursive: true });
+    put(worktree, 'new.txt', 'work\n');
+    const session = await flow.start({ worktree });
+    expect((await session.post('checkpoints', { trigger: 'turn' })).status).toBe(201);
+    const result = await finish(session);
+    expect(result).toMatchObject({ state: 'uncommitted', keptUntil: expect.any(String) });
+    const prune = await flow.finished('prune', session.id);
+    expect(prune).toMatchObject({ status: 'warning' });
+    expect(prune.warnings[0]).toContain('kept in the branch');
+    expect(checkpointBranches(worktree)).toHaveLength(1);
+    await dismiss(session.id);
+    await until('its branch is gone', () => checkpointBranches(worktree).length === 0);
   });
 
   it('is stored before its branch goes, where it was on its machine alone', async () => {

@@ -11,9 +11,12 @@ import { readCheckpoint } from '../git/checkpoint.ts';
 import { checkpointRef } from '../git/names.ts';
 import { isOpen } from '../sessions/result.ts';
 
+/** Where the result of a chain is kept: in a bundle, or where none can be made of it, in its branch. */
+export type Kept = { bundleId: string } | { branch: string; reason: string };
+
 /**
- * The bundle of this session that holds the result of its chain, if that is to be kept: finished work that has not
- * landed is never the only copy. One that was not stored yet is stored now.
+ * Where this session holds the result of its chain, if that is to be kept: finished work that has not landed is
+ * never pruned. One that was not stored yet is stored now.
  *
  * @throws AppError `unavailable`: it is only where this worker cannot get it, so nothing may be pruned
  */
@@ -21,7 +24,7 @@ export async function keepResult(
   deps: CheckpointDeps,
   session: Session,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<Kept | undefined> {
   const { db } = deps;
   const work = await findKeptResult(db, session.root_id);
   if (!work) return undefined;
@@ -33,9 +36,16 @@ export async function keepResult(
   const checkpoint = await findCheckpoint(db, work.checkpointId);
   if (!checkpoint) return undefined;
   const stored = await findBundleOf(db, checkpoint);
-  if (stored) return stored.id;
-  await storeNow(deps, session, checkpoint, signal);
-  return (await findBundleOf(db, checkpoint))?.id;
+  if (stored) return { bundleId: stored.id };
+  try {
+    await storeNow(deps, session, checkpoint, signal);
+  } catch (error) {
+    // Too large for the store, or of a partial clone that never fetched all of it: trying again cannot help.
+    if (signal.aborted || !(error instanceof AppError) || error.transient) throw error;
+    return { branch: session.checkpoint_branch, reason: error.message };
+  }
+  const bundle = await findBundleOf(db, checkpoint);
+  return bundle && { bundleId: bundle.id };
 }
 
 async function storeNow(

@@ -54,8 +54,16 @@ const result: Step<PrunePass> = {
   timeoutMs: 5 * MINUTE,
   run: async (pass, signal) => {
     if (!pass.session) return { skipped: true };
-    pass.keptId = await keepResult(pass.deps, pass.session, signal);
-    return pass.keptId === undefined ? { skipped: true } : {};
+    const kept = await keepResult(pass.deps, pass.session, signal);
+    if (kept === undefined) return { skipped: true };
+    if ('branch' in kept) {
+      const { host } = pass.session;
+      pass.session = undefined;
+      const where = `in the branch ${kept.branch} on host "${host}" until it is brought home or dismissed`;
+      return { warnings: [`The result could not be stored, and is kept ${where}. ${kept.reason}`] };
+    }
+    pass.keptId = kept.bundleId;
+    return {};
   },
 };
 
