@@ -59,6 +59,11 @@ export const COMMANDS: CommandEntry[] = [
     load: () => import('./dismiss.ts'),
   },
   {
+    name: 'worktrees',
+    summary: 'list and remove the worktrees of resumed sessions on this machine',
+    load: () => import('./worktrees.ts'),
+  },
+  {
     name: 'sync',
     summary: 'send what was saved while the service was away',
     load: () => import('./sync.ts'),

@@ -1,12 +1,18 @@
 import type { Command } from 'commander';
 import { type Run, unwrap } from '../client/index.ts';
 import { follow, type RunFilter } from './logs/follow.ts';
+import { printOutput } from './logs/output.ts';
 import { note, type OutputOptions, print, table, time, withJson } from './frame/output.ts';
 import { listUpTo, moreLine, wholeNumber } from './frame/pages.ts';
 import { oneLine } from './frame/printable.ts';
 import { openService, type Service } from './frame/service.ts';
 
-type Options = OutputOptions & { limit: number; follow?: true; session?: string };
+type Options = OutputOptions & {
+  limit: number;
+  follow?: true;
+  session?: string;
+  output?: string;
+};
 
 export function define(command: Command): void {
   withJson(command)
@@ -15,6 +21,10 @@ export function define(command: Command): void {
     )
     .argument('[agent]', 'only of this agent')
     .option('--session <id>', 'only of this session')
+    .option(
+      '--output <session>',
+      'what the agent of a session printed that was started on this machine',
+    )
     .option('-f, --follow', 'go on as runs end, until Ctrl-C; with --json one object a line')
     .option('-n, --limit <number>', 'how many of the newest to begin with', wholeNumber, 20)
     .addHelpText(
@@ -23,6 +33,7 @@ export function define(command: Command): void {
 Examples:
   defib logs builder
   defib logs -f builder
+  defib logs --output $SESSION -f
   defib logs -f --json | jq -r 'select(.status == "error") | .errors[]'`,
     )
     .action(logs);
@@ -30,6 +41,9 @@ Examples:
 
 async function logs(agent: string | undefined, options: Options): Promise<void> {
   const service = await openService();
+  if (options.output !== undefined) {
+    return await printOutput(service.client, options.output, options.follow ?? false);
+  }
   const filter = await filterOf(service, agent, options.session);
   if (options.follow) {
     const runs = follow(service.client, filter, { last: options.limit, tell: note });

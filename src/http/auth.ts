@@ -79,14 +79,9 @@ export function assertMayActFor(principal: Principal, agentName: string): void {
   throw new AppError('forbidden', why);
 }
 
-/** What a session does, only its own token may do; some of it an operator may do too. */
-export function assertSession(
-  principal: Principal,
-  sessionId: string,
-  { orOperator = false }: { orOperator?: boolean } = {},
-): void {
+/** What a session does, only its own token may do. */
+export function assertSession(principal: Principal, sessionId: string): void {
   if (principal.scope === 'session' && principal.sessionId === sessionId) return;
-  if (orOperator && principal.scope === 'operator') return;
   throw new AppError(
     'forbidden',
     'This needs the token of that session, as it was given when the session was started or claimed.',

@@ -15,6 +15,17 @@ const ALLOWED: Record<string, readonly Caller[]> = {
   listTokens: ['operator'],
   revokeToken: ['operator'],
   listAudit: ['operator'],
+  getStatus: ['operator'],
+  // Any token tells whom it stands for.
+  getCaller: [
+    'operator',
+    'agent',
+    'other agent',
+    'session',
+    'sibling session',
+    'other session',
+    'superseded session',
+  ],
   // Each sees its own: see below.
   listRuns: ['operator', 'agent', 'other agent'],
   listSessions: ['operator', 'agent', 'other agent'],
@@ -25,7 +36,7 @@ const ALLOWED: Record<string, readonly Caller[]> = {
   getContinuation: ['operator', 'agent', 'session'],
   beatSession: ['session'],
   saveCheckpoint: ['session'],
-  interruptSession: ['operator', 'session'],
+  interruptSession: ['operator', 'agent', 'session'],
   finishSession: ['session'],
   resumeSession: ['operator', 'agent'],
   cancelSession: ['operator', 'agent'],

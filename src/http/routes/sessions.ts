@@ -19,6 +19,7 @@ import {
 } from '../../services/sessions/read.ts';
 import { startSession } from '../../services/sessions/start.ts';
 import { toSessionView } from '../../services/sessions/view.ts';
+import type { Principal } from '../../services/tokens/authenticate.ts';
 import { actorOf, assertMayActFor, assertSession, mayReadSession, visibleAgent } from '../auth.ts';
 import {
   agentNameParam,
@@ -166,6 +167,12 @@ const continuation = createRoute({
 
 export function sessionRoutes(deps: Deps) {
   const { db, sessionSettings } = deps;
+  /** A session stops itself; who may act for its agent stops it from outside. */
+  const assertMayStop = async (principal: Principal, id: string): Promise<void> => {
+    if (principal.scope === 'session') return assertSession(principal, id);
+    const session = await getSession(db, id);
+    if (!mayReadSession(principal, session)) throw noSuchSession(id);
+  };
   return createRouter()
     .openapi(start, async (c) => {
       const { agentName } = c.req.valid('param');
@@ -210,7 +217,7 @@ export function sessionRoutes(deps: Deps) {
     })
     .openapi(interrupt, async (c) => {
       const { id } = c.req.valid('param');
-      assertSession(c.get('principal'), id, { orOperator: true });
+      await assertMayStop(c.get('principal'), id);
       const { session, runs } = await interruptSession(db, id, c.req.valid('json'), actorOf(c));
       enqueueSessionRuns(deps, runs);
       return c.json(await viewSession(db, sessionSettings, session), 200);

@@ -72,7 +72,7 @@ export async function interruptSession(
     });
     if (!session) return undefined;
     // What a session does itself is recorded by the session.
-    if (actor.scope === 'operator') {
+    if (actor.scope === 'operator' || actor.scope === 'agent') {
       await noteAct(trx, actor, {
         action: 'session.interrupt',
         target: id,
