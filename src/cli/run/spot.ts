@@ -5,6 +5,7 @@ import type { Place } from '../../contract/place.ts';
 import type { Session } from '../../client/index.ts';
 import type { Capture } from '../../services/git/capture-types.ts';
 import { capture } from '../../services/git/capture.ts';
+import { linkWorktree } from '../../services/git/restore/link.ts';
 import { restore } from '../../services/git/restore/restore.ts';
 import type { Places } from './places.ts';
 import { OWN_MACHINE } from './worktree.ts';
@@ -89,9 +90,15 @@ async function newSpot(
     from: { worktree: source },
     policy: OWN_MACHINE,
   });
-  warnings.forEach(tell);
-  tell(`What was saved is restored in ${worktree}.`);
-  return { worktree, cwd: sameFolder(before.cwd, source, worktree), place: 'clone' };
+  const branch = `defib/${session.id.slice(0, 13)}`;
+  const link = { worktree, of: source, commit, branch, policy: OWN_MACHINE };
+  const isLinked = await linkWorktree(link);
+  // What a repository of its own lacks, a linked worktree has.
+  if (!isLinked) warnings.forEach(tell);
+  const what = isLinked ? `a worktree of your repository on the branch ${branch}` : 'a clone';
+  tell(`What was saved is restored in ${worktree}, ${what}.`);
+  const cwd = sameFolder(before.cwd, source, worktree);
+  return { worktree, cwd, place: isLinked ? 'worktree' : 'clone' };
 }
 
 /** The folder of a worktree that is what `folder` is of another one, if it is there. */
