@@ -14,6 +14,8 @@ export type Adapter = {
   conversation(ref: TranscriptRef): Promise<Entry[]>;
   /** Whether the conversation has a call as soon as it begins. If not, only its events tell of it. */
   recordsOpenCalls: boolean;
+  /** Tools that change nothing: whether they came to an end does not matter. */
+  readOnly: ReadonlySet<string>;
   /** How its command line is made again with another prompt; undefined: nobody knows. */
   readArguments?: ReadArguments;
   /** What makes the agent call `defib hook`; undefined: it has to be done by hand. */

@@ -118,6 +118,7 @@ export const adapter: Adapter = {
   conversation,
   recordsOpenCalls: true,
   readArguments,
+  readOnly: READ_ONLY,
   settings: ({ project, user, env, home, command }) => ({
     file: commandHooks(
       join(

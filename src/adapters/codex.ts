@@ -81,6 +81,7 @@ const readArguments: ReadArguments = (args) => {
 
 export const adapter: Adapter = {
   readArguments,
+  readOnly: READ_ONLY,
   event: (input) => commandHookEvent(input, KINDS, READ_ONLY),
   async conversation({ transcriptPath }) {
     if (transcriptPath === undefined) return [];

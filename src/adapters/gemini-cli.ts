@@ -88,6 +88,7 @@ const readArguments: ReadArguments = (args, interactive) => {
 
 export const adapter: Adapter = {
   readArguments,
+  readOnly: READ_ONLY,
   event: (input) => commandHookEvent(input, KINDS, READ_ONLY),
   async conversation({ transcriptPath }) {
     if (transcriptPath === undefined) return [];

@@ -8,4 +8,5 @@ export const adapter: Adapter = {
   event: (input) => neutralHookEvent(input, NONE),
   conversation: async () => [],
   recordsOpenCalls: false,
+  readOnly: NONE,
 };

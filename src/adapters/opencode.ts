@@ -85,6 +85,7 @@ const readArguments: ReadArguments = (args) => {
 
 export const adapter: Adapter = {
   readArguments,
+  readOnly: READ_ONLY,
   event: (input) => neutralHookEvent(input, READ_ONLY),
   conversation,
   recordsOpenCalls: true,

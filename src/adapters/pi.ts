@@ -68,6 +68,7 @@ const readArguments: ReadArguments = (args) => {
 
 export const adapter: Adapter = {
   readArguments,
+  readOnly: READ_ONLY,
   event: (input) => neutralHookEvent(input, READ_ONLY),
   async conversation({ transcriptPath }) {
     if (transcriptPath === undefined) return [];

@@ -17,10 +17,10 @@ export async function readReasoning(
   ref: TranscriptRef,
   events: AgentEvent[] = [],
 ): Promise<Reasoning | undefined> {
-  const { conversation, recordsOpenCalls } = await adapterOf(agent);
+  const { conversation, recordsOpenCalls, readOnly } = await adapterOf(agent);
   const entries = await conversation(ref);
   const told = recordsOpenCalls ? endedCalls(events) : openCalls(events);
-  const reasoning = reasoningOf([...entries, ...told]);
+  const reasoning = reasoningOf([...entries, ...told], readOnly);
   return Object.keys(reasoning).length === 0 ? undefined : reasoning;
 }
 
@@ -51,8 +51,15 @@ const MAX_CALLS = 8;
 const MAX_TAIL = 16_000;
 const MAX_SAID = 2000;
 
-/** Pure: the same entries give the same reasoning. */
-export function reasoningOf(entries: Entry[]): Reasoning {
+/**
+ * Pure: the same entries give the same reasoning.
+ *
+ * @param readOnly tools whose calls change nothing, so that none of them is of unknown outcome
+ */
+export function reasoningOf(
+  entries: Entry[],
+  readOnly: ReadonlySet<string> = new Set(),
+): Reasoning {
   const plan = entries.findLast((entry) => entry.kind === 'plan')?.text;
   const todos = entries.findLast((entry) => entry.kind === 'todos')?.todos ?? [];
   const nextStep = (todos.find(({ state }) => state === 'doing') ?? todos.find(isOpen))?.text;
@@ -64,7 +71,7 @@ export function reasoningOf(entries: Entry[]): Reasoning {
     ...filled('remaining', items(todos.filter(({ state }) => state !== 'done'))),
     ...(nextStep !== undefined && { nextStep: clip(nextStep, MAX_ITEM) }),
     ...filled('openQuestions', openQuestions(entries)),
-    ...filled('pendingToolCalls', pendingToolCalls(entries)),
+    ...filled('pendingToolCalls', pendingToolCalls(entries, readOnly)),
     ...(tail !== '' && { transcriptTail: tail }),
   };
 }
@@ -105,11 +112,11 @@ function openQuestions(entries: Entry[]): string[] {
   return paragraph.endsWith('?') ? [clip(paragraph, MAX_ITEM)] : [];
 }
 
-function pendingToolCalls(entries: Entry[]) {
+function pendingToolCalls(entries: Entry[], readOnly: ReadonlySet<string>) {
   const ended = new Set(entries.flatMap((entry) => (entry.kind === 'result' ? [entry.id] : [])));
   return entries
     .filter((entry) => entry.kind === 'call')
-    .filter(({ id }) => !ended.has(id))
+    .filter(({ id, tool }) => !ended.has(id) && !readOnly.has(tool))
     .slice(-MAX_CALLS)
     .map(({ tool, input, at }) => {
       const call = { tool: clip(tool, MAX_ITEM), input: shortened(input) ?? null };

@@ -48,6 +48,8 @@ test('calls without a result are pending, in whatever order results came', () =>
     { kind: 'result', id: 'from before what was read' },
   ];
   expect(reasoningOf(entries).pendingToolCalls).toEqual([{ tool: 'bash', input: { id: 'b' } }]);
+  // What changes nothing need not be looked into.
+  expect(reasoningOf(entries, new Set(['bash']))).not.toHaveProperty('pendingToolCalls');
 });
 
 describe('decisions', () => {

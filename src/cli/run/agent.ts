@@ -14,6 +14,11 @@ export type AgentWatch = {
   turns(): number;
   /** @throws where it is there and cannot be read */
   readReasoning(): Promise<Reasoning | undefined>;
+  /**
+   * The agent is about to be stopped: what it is calling now stays of unknown outcome, whatever it writes down about
+   * that while it is ended. Never rejects.
+   */
+  holdOpenCalls(): Promise<void>;
 };
 
 /** What is needed of the past to tell which calls are still open. */
@@ -27,6 +32,8 @@ export function watchAgent(sessionDir: string, turnsBefore: number): AgentWatch 
   mkdirSync(eventsFolder(sessionDir), { recursive: true, mode: 0o700 });
   let events: AgentEvent[] = [];
   let turns = turnsBefore;
+  let held: Calls = [];
+  const read = async () => (await ownWords(sessionDir)) ?? (await fromTranscript(events));
   return {
     look() {
       const fresh = takeEvents(sessionDir);
@@ -38,10 +45,22 @@ export function watchAgent(sessionDir: string, turnsBefore: number): AgentWatch 
     },
     turns: () => turns,
     async readReasoning() {
-      return (await ownWords(sessionDir)) ?? (await fromTranscript(events));
+      const reasoning = await read();
+      if (held.length === 0) return reasoning;
+      return { ...reasoning, pendingToolCalls: united(held, reasoning?.pendingToolCalls ?? []) };
+    },
+    async holdOpenCalls() {
+      held = (await read().catch(() => undefined))?.pendingToolCalls ?? [];
     },
   };
 }
+
+type Calls = NonNullable<Reasoning['pendingToolCalls']>;
+
+const united = (held: Calls, now: Calls): Calls => {
+  const known = new Set(held.map((call) => JSON.stringify(call)));
+  return [...held, ...now.filter((call) => !known.has(JSON.stringify(call)))];
+};
 
 async function fromTranscript(events: AgentEvent[]): Promise<Reasoning | undefined> {
   const last = events.at(-1);

@@ -1,3 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
 /** Injected, so that tests can let clocks jump. All in milliseconds. */
 export type Clock = {
   /** Runs on evenly, whatever is done to the time of day; may stand still while the machine sleeps. */
@@ -62,3 +64,7 @@ export function createLimit(clock: Clock, marginMs: number): Limit {
     margin,
   };
 }
+
+/** Waits for work, but no longer than that. */
+export const atMost = (ms: number, work: Promise<unknown>): Promise<unknown> =>
+  Promise.race([work, pause(ms, undefined, { ref: false })]);

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
+import { recipeOf } from '../../adapters/recipe.ts';
 import { type Client, DefibError, type Session, unwrap } from '../../client/index.ts';
 import { CliError } from '../frame/errors.ts';
 import { clientFor, openService, serviceUrl } from '../frame/service.ts';
@@ -98,7 +99,7 @@ async function startNew(
   const branch = worktree === null ? undefined : await branchOf(worktree);
   const repo = options.repo ?? repoOf(options.issue);
   const body = {
-    objective: options.objective ?? objectiveOf(options, command),
+    objective: await objectiveOf(options, command),
     host,
     ...(worktree !== null && { worktree }),
     ...(branch !== undefined && { branch }),
@@ -137,10 +138,19 @@ async function createAgent(client: Client, agentName: string, missing: DefibErro
   );
 }
 
-const MAX_OBJECTIVE = 1000;
+/** Below what the service takes. */
+const MAX_OBJECTIVE = 16_000;
 
-const objectiveOf = ({ issue }: StartOptions, command: string[]): string =>
-  issue === undefined ? command.join(' ').slice(0, MAX_OBJECTIVE) : `Work on ${issue}`;
+/** The issue or what was said of the work, and what its user asks of the agent: later attempts begin with it. */
+async function objectiveOf({ issue, objective }: StartOptions, command: string[]): Promise<string> {
+  const work = objective ?? (issue === undefined ? undefined : `Work on ${issue}`);
+  const asked = (await recipeOf(command, false))?.prompt ?? (work ? '' : command.join(' '));
+  const said = asked.toWellFormed().replaceAll('\0', '');
+  return [...(work ? [work] : []), ...(said === '' ? [] : [said])]
+    .join('\n\n')
+    .slice(0, MAX_OBJECTIVE)
+    .toWellFormed();
+}
 
 const repoOf = (issue: string | undefined): string | undefined =>
   /^https?:\/\/[^/]+\/([^/]+\/[^/]+)\/issues\/\d+/.exec(issue ?? '')?.[1];

@@ -1,11 +1,10 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { DefibError, Session } from '../../client/index.ts';
 import { type AgentWatch, watchAgent } from './agent.ts';
 import { createAutosave } from './autosave.ts';
 import { type Beats, startBeats } from './beats.ts';
 import type { Capture } from '../../services/git/capture-types.ts';
 import { type Child, type Exit, startChild } from './child.ts';
-import { type Clock, createJumpWatch, createLimit, type Limit } from './clock.ts';
+import { atMost, type Clock, createJumpWatch, createLimit, type Limit } from './clock.ts';
 import { createDelivery, type Delivery } from './deliver.ts';
 import { type Ended, exitCodeOf, statusOf, type Stop, stopText, triggerOf } from './ending.ts';
 import { leaveBehind } from './leave.ts';
@@ -54,6 +53,8 @@ export type Finished = {
 export type Tools = { clock: Clock; tell: (text: string) => void };
 
 const TICK_MS = 500;
+/** What looking for calls that are under way may take. */
+const HOLD_MS = 2000;
 /** What saving may take at the time limit, beside the grace that the agent has. */
 const SAVE_MS = 10_000;
 const FLUSH_EVERY_MS = 5000;
@@ -265,7 +266,7 @@ function tickerOf(run: Run, beats: Beats): () => void {
 
 /** Until the command has ended, by itself or by us; and everything it started, where by us. */
 async function untilEnd(run: Run, child: Child): Promise<End> {
-  const { job, tools, saves, delivery, limit } = run;
+  const { job, tools, saves, delivery, limit, agent } = run;
   const exited = child.exited.then((exit) => ({ exit, stop: undefined }));
   const first = await Promise.race([exited, run.stopped]);
   if ('exit' in first) {
@@ -275,6 +276,7 @@ async function untilEnd(run: Run, child: Child): Promise<End> {
   }
   tools.tell(stopText(first));
   const hasLimit = first.why === 'limit';
+  await atMost(HOLD_MS, agent.holdOpenCalls());
   if (first.why !== 'refused') {
     // From then on the work is on this disk; sending it goes on while the agent has its grace.
     await atMost(hasLimit ? limit.margin() / 2 : SAVE_MS, saves.save(triggerOf(first)));
@@ -293,6 +295,3 @@ async function endOf(run: Run, child: Child, graceMs: number): Promise<Exit> {
 
 /** Of a process that the kernel does not let go of. */
 const KILLED = { code: 137, signal: 'SIGKILL' } as const;
-
-const atMost = (ms: number, work: Promise<unknown>): Promise<unknown> =>
-  Promise.race([work, pause(ms, undefined, { ref: false })]);

@@ -339,6 +339,7 @@ function closing(input: ContinuationInput): string {
     'Look at the state of the worktree (`git status`, `git diff`), and compare it with what is said above.',
     ...(calls > 0 ? ['Find out what each call of unknown outcome did.'] : []),
     'Go on with the next step, then with what remains. What is done stays done.',
+    'It is finished when the objective is reached and the work is committed in your worktree. Push it only where that was asked for, or where the branch is pushed to a remote already.',
   ];
   const numbered = steps.map((step, n) => `${n + 1}. ${step}`).join('\n');
   return `## Now\n\nContinue from here; do not start over.\n\n${numbered}`;
