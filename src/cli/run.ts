@@ -6,12 +6,15 @@ import { printable } from './frame/printable.ts';
 import { ANSWER_MS } from './run/attempt.ts';
 import { runChain } from './run/chain.ts';
 import { assertCommand } from './run/child.ts';
+import { openService } from './frame/service.ts';
+import { takeUp } from './resume.ts';
+import { waitingOf } from './run/issue.ts';
 import { nextCommandOf } from './run/next-command.ts';
 import { type RunOptions, withRunOptions, withSignals } from './run/options.ts';
 import type { Signals } from './run/signals.ts';
 import { begin, type StartOptions } from './run/start.ts';
 
-type Options = StartOptions & RunOptions;
+type Options = StartOptions & RunOptions & { take?: true };
 
 export function define(command: Command): void {
   withRunOptions(command)
@@ -28,6 +31,7 @@ export function define(command: Command): void {
       'the agent; default: DEFIB_AGENT, that of the token, or the name of the command',
     )
     .option('--timeout <seconds>', 'time limit', wholeNumber)
+    .option('--take', 'take up what waits, if this issue was begun before')
     .option('--session <id>', 'go on with a session; its token is in DEFIB_SESSION_TOKEN')
     .addHelpText(
       'after',
@@ -65,7 +69,17 @@ async function run(command: string[], options: Options): Promise<void> {
     const isOwn = options.resume && options.session === undefined;
     const next = isOwn ? await nextCommandOf(command, options) : undefined;
     const beginning = begin(options, command, process.env, tell, signals.ending);
-    const begun = await Promise.race([beginning, givenUp(signals)]);
+    const begun = await Promise.race([beginning, givenUp(signals)]).catch(
+      async (error: unknown) => {
+        const session = await waitingOf(error, options);
+        if (!session) throw error;
+        return session;
+      },
+    );
+    if ('attempts' in begun) {
+      const service = await openService();
+      return await takeUp({ ...service, session: begun, command, options, signals });
+    }
     const spot = { worktree: begun.worktree, cwd: process.cwd(), place: undefined };
     return await runChain({ command, begun, spot }, next, options, { signals, tell });
   });

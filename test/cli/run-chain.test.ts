@@ -25,6 +25,7 @@ describe('defib run with a known agent', () => {
       `echo "$ATTEMPT" >> work.txt; git add work.txt; echo "attempt $ATTEMPT in $PWD with $1"
        test "$ATTEMPT" -lt 3 && exec sleep 600
        grep -q 'in the same worktree' "$DEFIB_PROMPT_FILE" || exit 9
+       grep -q '^> mend it' "$DEFIB_PROMPT_FILE" || exit 8
        ${commit} done`,
     );
     const one = flow.run({
@@ -74,6 +75,8 @@ describe('defib run with a known agent', () => {
     expect(readFileSync(join(worktree, 'work.txt'), 'utf8')).toBe('half\n');
     expect(existsSync(join(other, 'mine.txt'))).toBe(false);
     expect(one.stderr()).toContain(`The work is in ${other}`);
+    expect(gitLine(worktree, 'worktree', 'list')).toContain(`${other} `);
+    expect(gitLine(other, 'symbolic-ref', '--short', 'HEAD')).toMatch(/^defib\//);
     await flow.policy({});
   });
 
@@ -105,14 +108,25 @@ describe('defib run with a known agent', () => {
   it('makes no more attempts than it is told, and leaves the rest to others', async () => {
     const { worktree } = flow.clone('few');
     const agent = scriptedAgent(flow.root, 'few/claude', 'echo "ran $ATTEMPT"; exit 7');
-    const options = ['--attempts', '2'];
+    const issue = 'https://github.com/acme/app/issues/7';
+    const options = ['--attempts', '2', '--issue', issue];
     const one = flow.run({ cwd: worktree, options, program: [agent, '-p', 'go'] });
     const { stdout, stderr } = await one.exited;
     expect(stdout).toBe('ran 1\nran 2\n');
     expect(stderr).toMatch(/Attempt 2 was the last one here. To go on: defib resume [0-9a-f-]{36}/);
-    const heir = await flow.claim();
-    expect(heir.session.attempt).toBe(3);
-    await heir.post('finish', { outcome: 'completed' });
+    await until('it waits', async () => {
+      const { items } = (await flow.service.call('GET', '/api/sessions?status=pending')).body;
+      return items[0]?.objective === `Work on ${issue}\n\ngo`;
+    });
+    // The same again takes up what waits, if it is told so.
+    const again = flow.run({ cwd: worktree, options, program: [agent, '-p', 'go'] });
+    expect((await again.exited).stderr).toMatch(/defib resume [0-9a-f-]{36}.* --take/);
+    const taken = flow.run({
+      cwd: worktree,
+      options: [...options, '--take', '--no-resume'],
+      program: [agent, '-p', 'go'],
+    });
+    expect(await taken.exited).toMatchObject({ code: 7, stdout: 'ran 3\n' });
   });
 
   it('stops at a signal between two attempts', async () => {
