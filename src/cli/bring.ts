@@ -8,8 +8,9 @@ import {
   type SessionWithAttempts,
   unwrap,
 } from '../client/index.ts';
+import { restore } from '../services/git/restore/restore.ts';
 import { putOnBranch } from './bring/branch.ts';
-import { type Home, isAncestor, readHome, requireSame } from './bring/home.ts';
+import { hasCommit, type Home, isAncestor, readHome, requireSame } from './bring/home.ts';
 import { hasFiles, putInPlace } from './bring/put.ts';
 import { commitWork, readWork, type Work } from './bring/work.ts';
 import { CliError } from './frame/errors.ts';
@@ -18,7 +19,7 @@ import { printable } from './frame/printable.ts';
 import { openService } from './frame/service.ts';
 import { restoreInto, withTemporary } from './restore/into.ts';
 import { newestWork } from './restore/saved.ts';
-import { worktreeOf } from './run/worktree.ts';
+import { OWN_MACHINE, worktreeOf } from './run/worktree.ts';
 
 type Options = OutputOptions & { into?: string };
 
@@ -107,6 +108,8 @@ async function restoreHere(
     });
   } catch (error) {
     if (!(error instanceof DefibError) || error.code !== 'not_found') throw error;
+    const commit = checkpoint.commit ?? '';
+    if (await hasCommit(into, commit)) return await restoreFromBranch(into, commit, folder);
     const { result } = session;
     throw new CliError(
       'not_found',
@@ -118,6 +121,11 @@ async function restoreHere(
         : undefined,
     );
   }
+}
+
+/** What was never stored may be in a branch of the repository itself. */
+async function restoreFromBranch(worktree: string, commit: string, target: string): Promise<void> {
+  await restore({ target, commit, from: { worktree }, policy: OWN_MACHINE });
 }
 
 async function bringWork(

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commitAll, filesOf, gitLine, put, statusOf, userGit } from '../services/git/helpers.ts';
 import { defib } from '../setup/defib.ts';
@@ -131,6 +132,20 @@ describe('defib bring', () => {
     expect(filesOf(other)).toEqual(work.files);
     expect(gitLine(other, 'log', '--format=%s').split('\n')[1]).toBe('mended');
     expect(existsSync(join(work.home, '..', 'outside', 'n.txt'))).toBe(false);
+  });
+
+  it('takes what was never stored from its branch, in the repository itself', async () => {
+    const { worktree } = flow.clone('unstored');
+    put(worktree, 'a.txt', 'one\nmore\n');
+    const session = await flow.start({ worktree });
+    await session.post('checkpoints', { trigger: 'turn' });
+    await session.post('finish', { outcome: 'cancelled' });
+    const files = filesOf(worktree);
+    await sql`DELETE FROM bundles WHERE session_id = ${session.id}`.execute(flow.db());
+    userGit(worktree, ['checkout', '--quiet', '--', '.']);
+    const brought = await bring(session.id, worktree);
+    expect(brought.code, brought.stderr).toBe(0);
+    expect(filesOf(worktree)).toEqual(files);
   });
 
   it('refuses another repository, a folder that is none, and work that goes on', async () => {
