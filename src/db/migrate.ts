@@ -22,6 +22,7 @@ import * as reservedSuccessors from './migrations/0014_reserved_successors.ts';
 import * as verbs from './migrations/0015_verbs.ts';
 import * as results from './migrations/0016_results.ts';
 import * as worktreeKind from './migrations/0017_worktree_kind.ts';
+import * as landedResults from './migrations/0018_landed_results.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -45,6 +46,7 @@ const migrations: Record<string, Migration> = {
   '0015_verbs': verbs,
   '0016_results': results,
   '0017_worktree_kind': worktreeKind,
+  '0018_landed_results': landedResults,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */

@@ -231,7 +231,8 @@ CREATE TABLE sessions (
   from_checkpoint_id uuid,
   waiting_for text,
   result_until timestamp with time zone,
-  worktree_kind text
+  worktree_kind text,
+  result_landed boolean NOT NULL DEFAULT false
 );
 
 CREATE TABLE sync_pages (

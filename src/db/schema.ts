@@ -306,6 +306,8 @@ export type SessionsTable = {
   waiting_for: string | null;
   /** Of a completed session: until when its result is kept that has not landed; null: it is not, or no more. */
   result_until: Timestamp | null;
+  /** It has landed since its last checkpoint was made. */
+  result_landed: Generated<boolean>;
 };
 
 /** Whether the work of the last attempt is in the new worktree; if not, why. */

@@ -107,6 +107,24 @@ describe('the result of finished work', () => {
     await until('its branch is gone', () => checkpointBranches(worktree).length === 0);
   });
 
+  it('is kept no longer once its user has committed and pushed it', async () => {
+    const { worktree, session, checkpointId } = await saved('pushed', makeDirty);
+    expect(await finish(session)).toMatchObject({ state: 'uncommitted' });
+    commitAll(worktree, 'by the user');
+    userGit(worktree, ['push', '--quiet', 'origin', 'main']);
+    const due = await sql<{ ahead: boolean }>`
+      SELECT prune_at < now() + interval '10 minutes' AS ahead FROM sessions
+      WHERE id = ${session.id}`.execute(flow.db());
+    expect(due.rows).toEqual([{ ahead: true }]);
+    await sql`UPDATE sessions SET prune_at = now() WHERE id = ${session.id}`.execute(flow.db());
+    await until('it is pruned', async () => (await flow.checkpoints(session.id))[0].prunedAt);
+    expect((await flow.session(session.id)).result).toMatchObject({
+      state: 'landed',
+      keptUntil: null,
+    });
+    expect(await bundle(checkpointId)).toBe(404);
+  });
+
   it('is stored before its branch goes, where it was on its machine alone', async () => {
     const { worktree, session, checkpointId } = await saved('local', makeDirty);
     await sql`UPDATE checkpoints SET bundle_id = NULL, durability = 'local'`.execute(flow.db());

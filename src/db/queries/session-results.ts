@@ -15,7 +15,10 @@ export type ResultWork = {
   head: string | null;
   filesChanged: number | null;
   operation: string | null;
+  /** A remote had HEAD when it was captured. */
   onRemote: boolean | null;
+  /** A remote has all of it since. */
+  landed: boolean;
   until: Date | null;
 };
 
@@ -23,7 +26,8 @@ const selectWork = sql`
   SELECT done.id, done.agent_name AS "agentName", work.id AS "checkpointId",
     work.session_id AS "workSessionId", origin.host, origin.worktree, work.head_branch AS branch,
     work.head, work.files_changed AS "filesChanged", work.operation,
-    work.on_remote AS "onRemote", done.result_until AS until
+    work.on_remote AS "onRemote", done.result_landed AS landed,
+    done.result_until AS until
   FROM sessions AS done
   LEFT JOIN LATERAL (
     SELECT checkpoints.* FROM checkpoints
@@ -79,4 +83,13 @@ export async function keepResult(db: Db, options: { id: string; days: number }):
 /** The result is where it belongs, or there is none. */
 export async function releaseResult(db: Db, id: string): Promise<void> {
   await db.updateTable('sessions').set({ result_until: null }).where('id', '=', id).execute();
+}
+
+/** The result has landed since its last checkpoint: it is kept no longer. */
+export async function noteLanded(db: Db, id: string): Promise<void> {
+  await db
+    .updateTable('sessions')
+    .set({ result_landed: true, result_until: null })
+    .where('id', '=', id)
+    .execute();
 }

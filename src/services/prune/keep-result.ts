@@ -1,6 +1,6 @@
 import { findBundleOf } from '../../db/queries/bundles.ts';
 import { type CheckpointRow, findCheckpoint } from '../../db/queries/checkpoints.ts';
-import { findKeptResult, releaseResult } from '../../db/queries/session-results.ts';
+import { findKeptResult, noteLanded, releaseResult } from '../../db/queries/session-results.ts';
 import type { Session } from '../../db/schema.ts';
 import { AppError } from '../../errors.ts';
 import { isHere } from '../checkpoints/capture.ts';
@@ -8,6 +8,7 @@ import type { CheckpointDeps } from '../checkpoints/deps.ts';
 import { privateDirOf } from '../checkpoints/places.ts';
 import { storeBundle } from '../checkpoints/store.ts';
 import { readCheckpoint } from '../git/checkpoint.ts';
+import { hasLanded } from '../git/landed.ts';
 import { checkpointRef } from '../git/names.ts';
 import { isOpen } from '../sessions/result.ts';
 
@@ -35,6 +36,10 @@ export async function keepResult(
   if (work.workSessionId !== session.id || work.checkpointId === null) return undefined;
   const checkpoint = await findCheckpoint(db, work.checkpointId);
   if (!checkpoint) return undefined;
+  if (await landedMeanwhile(deps, session, checkpoint, signal)) {
+    await noteLanded(db, work.id);
+    return undefined;
+  }
   const stored = await findBundleOf(db, checkpoint);
   if (stored) return { bundleId: stored.id };
   try {
@@ -46,6 +51,22 @@ export async function keepResult(
   }
   const bundle = await findBundleOf(db, checkpoint);
   return bundle && { bundleId: bundle.id };
+}
+
+/** What its user has pushed since. What cannot be asked now may be at the next look. */
+async function landedMeanwhile(
+  deps: CheckpointDeps,
+  session: Session,
+  { head, tree, files_changed: files, operation }: CheckpointRow,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { worktree } = session;
+  if (worktree === null || tree === null || operation !== null || !isHere(deps, session)) {
+    return false;
+  }
+  const { policy } = deps;
+  const isClean = files === 0;
+  return await hasLanded({ worktree, policy, head, tree, isClean, signal }).catch(() => false);
 }
 
 async function storeNow(

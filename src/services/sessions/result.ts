@@ -4,6 +4,7 @@ import type { ResultWork } from '../../db/queries/session-results.ts';
 /** Where the result of completed work is, by its last checkpoint with files. What is not known has not landed. */
 export function stateOf(work: ResultWork): Result['state'] {
   if (work.checkpointId === null) return 'none';
+  if (work.landed) return 'landed';
   if (work.filesChanged !== 0 || work.operation !== null) return 'uncommitted';
   return work.onRemote ? 'landed' : 'committed';
 }
