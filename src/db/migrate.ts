@@ -23,6 +23,7 @@ import * as verbs from './migrations/0015_verbs.ts';
 import * as results from './migrations/0016_results.ts';
 import * as worktreeKind from './migrations/0017_worktree_kind.ts';
 import * as landedResults from './migrations/0018_landed_results.ts';
+import * as watchPasses from './migrations/0019_watch_passes.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -47,6 +48,7 @@ const migrations: Record<string, Migration> = {
   '0016_results': results,
   '0017_worktree_kind': worktreeKind,
   '0018_landed_results': landedResults,
+  '0019_watch_passes': watchPasses,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */

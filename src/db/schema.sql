@@ -253,6 +253,11 @@ CREATE TABLE tokens (
   last_used_at timestamp with time zone
 );
 
+CREATE TABLE watch_passes (
+  only_row boolean NOT NULL DEFAULT true,
+  at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE worker_hosts (
   host text NOT NULL,
   seen_at timestamp with time zone NOT NULL DEFAULT now()
@@ -326,6 +331,8 @@ ALTER TABLE tokens ADD CONSTRAINT tokens_session_id_fkey FOREIGN KEY (session_id
 ALTER TABLE tokens ADD CONSTRAINT tokens_check CHECK (((scope = 'operator'::text) = (agent_id IS NULL)));
 ALTER TABLE tokens ADD CONSTRAINT tokens_check1 CHECK (((scope = 'session'::text) = (session_id IS NOT NULL)));
 ALTER TABLE tokens ADD CONSTRAINT tokens_scope_check CHECK ((scope = ANY (ARRAY['operator'::text, 'agent'::text, 'session'::text])));
+ALTER TABLE watch_passes ADD CONSTRAINT watch_passes_pkey PRIMARY KEY (only_row);
+ALTER TABLE watch_passes ADD CONSTRAINT watch_passes_only_row_check CHECK (only_row);
 ALTER TABLE worker_hosts ADD CONSTRAINT worker_hosts_pkey PRIMARY KEY (host);
 ALTER TABLE worktree_owners ADD CONSTRAINT worktree_owners_pkey PRIMARY KEY (host, path);
 ALTER TABLE worktree_owners ADD CONSTRAINT worktree_owners_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(id) ON DELETE CASCADE;

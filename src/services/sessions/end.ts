@@ -1,5 +1,6 @@
 import type { Db } from '../../db/connect.ts';
 import type { Dispatch } from '../../db/queries/run-claims.ts';
+import { completeLate } from '../../db/queries/session-late.ts';
 import { schedulePrune } from '../../db/queries/session-prune.ts';
 import { keepResult } from '../../db/queries/session-results.ts';
 import { insertSessionRuns } from '../../db/queries/session-runs.ts';
@@ -15,7 +16,8 @@ export type Outcome = 'completed' | 'failed' | 'cancelled';
 
 /**
  * Ends a session by its own word: nothing is resumed. Its checkpoints, and those of the attempts
- * before it, are pruned: after success at once, else after their retention.
+ * before it, are pruned: after success at once, else after their retention. One that was given up, and has completed
+ * its work all the same, is completed as long as nobody has gone on with it.
  *
  * @throws AppError `session_ended`, `session_superseded` or `not_found`
  */
@@ -27,13 +29,14 @@ export async function finishSession(
 ): Promise<Session> {
   const summary = await redactOf(db, id, request.summary);
   const ended = await db.transaction().execute(async (trx) => {
-    const session = await endSession(trx, {
-      id,
-      status: request.outcome,
-      reason: request.outcome,
-      summary: summary ?? null,
-      resume: false,
-    });
+    const session =
+      (await endSession(trx, {
+        id,
+        status: request.outcome,
+        reason: request.outcome,
+        summary: summary ?? null,
+        resume: false,
+      })) ?? (request.outcome === 'completed' ? await completeLate(trx, id) : undefined);
     if (session) {
       await keepResult(trx, { id: session.id, days: settings.keepResultDays });
       await schedulePrune(trx, {

@@ -9,6 +9,7 @@ import {
   insertSuccessors,
   type Successor,
 } from '../../db/queries/session-watch.ts';
+import { renewAfterAbsence } from '../../db/queries/watch-passes.ts';
 import type { Session } from '../../db/schema.ts';
 import type { Log } from '../../log.ts';
 import { newId } from '../ids.ts';
@@ -27,7 +28,7 @@ export type WatchReport = {
  * One look of the timeout watch, as one transaction: ends sessions whose lease or deadline has
  * passed, makes a pending successor and its resume for each that may be resumed, has the work saved
  * of those that may not, tries again what did not come to life, flags what is spent, and has pruned
- * what is due. Any number of watches may look at once. Its cost follows what is due, not what exists.
+ * what is due. Any number of watches may look at once. After the service was away, leases run anew first. Its cost follows what is due, not what exists.
  *
  * @param options.batch most sessions that each part takes; the rest is for the next look
  */
@@ -38,6 +39,8 @@ export async function watchSessions(options: {
   batch: number;
 }): Promise<WatchReport> {
   const { db, settings, batch } = options;
+  const renewed = await renewAfterAbsence(db);
+  if (renewed > 0) options.log.warn({ renewed }, 'leases run anew: the service was away');
   const found = await db.transaction().execute(async (trx) => {
     const ended = await endDueSessions(trx, batch);
     const ids = Array.from({ length: batch }, newId);
