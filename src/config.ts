@@ -112,6 +112,7 @@ const environment = z.object({
   DEFIB_CHECKPOINT_REMOTE: z.string().min(1).default('none'),
   DEFIB_CHECKPOINT_RETENTION_DAYS: integer(1, 3650, 14),
   DEFIB_KEEP_RESULT_DAYS: integer(0, 3650, 7),
+  DEFIB_RESUME_BACKOFF_SECONDS: integer(0, 86_400, 2),
   DEFIB_SECRETS_ALLOW: list(',').default([]),
   DEFIB_SECRETS_NEVER_ALLOW: list(',').default(['defib-token', 'privatekey']),
   DEFIB_MAX_BUNDLE_MB: integer(1, 4096, 256),
@@ -228,6 +229,7 @@ function build(env: z.infer<typeof environment>) {
     sessionRetentionDays: env.DEFIB_SESSION_RETENTION_DAYS,
     auditRetentionDays: env.DEFIB_AUDIT_RETENTION_DAYS,
     heartbeatSeconds: env.DEFIB_HEARTBEAT_SECONDS,
+    resumeBackoffSeconds: env.DEFIB_RESUME_BACKOFF_SECONDS,
     hostname: env.DEFIB_HOSTNAME ?? hostname(),
     checkpoints: {
       // On one's own machine every repository of one's own may be checkpointed; a server that

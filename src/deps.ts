@@ -98,6 +98,7 @@ export async function openDeps(config: Config, log: Log, databaseUrl: string): P
     wakeups,
     sessionSettings: {
       ...defaultSessionSettings,
+      resumeBackoffSeconds: config.resumeBackoffSeconds,
       checkpointRetentionDays: config.checkpoints.retentionDays,
       keepResultDays: config.checkpoints.keepResultDays,
     },

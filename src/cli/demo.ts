@@ -77,7 +77,12 @@ async function introduce({ operator, url }: Scene): Promise<Client> {
   await unwrap(
     operator.PUT('/api/agents/{agentName}', {
       params: { path: { agentName: AGENT } },
-      body: { policy: { spawner: { type: 'command', command: agentCommand('{promptFile}') } } },
+      body: {
+        policy: {
+          resumeBackoffSeconds: 0,
+          spawner: { type: 'command', command: agentCommand('{promptFile}') },
+        },
+      },
     }),
   );
   const { token } = await unwrap(

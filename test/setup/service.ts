@@ -23,6 +23,7 @@ export function serviceEnv(backend: BackendKind, databaseUrl: string): Record<st
     DEFIB_LOG_LEVEL: process.env['DEFIB_TEST_LOG'] ?? 'silent',
     DEFIB_QUEUE_PREFIX: redisPrefix(),
     PORT: '0',
+    DEFIB_RESUME_BACKOFF_SECONDS: '0',
     ...(backend === 'redis' && { REDIS_URL: redisUrl() ?? '' }),
   };
 }

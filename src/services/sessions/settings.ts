@@ -10,7 +10,10 @@ export type SessionSettings = {
   startSeconds: number;
   /** How often work is resumed before a person must look. */
   resumeBudget: number;
-  /** Seconds before the first resume; each further one waits twice as long. */
+  /**
+   * Seconds before the first resume; each further one waits twice as long, and four times as long where the attempt
+   * lived for less than half a minute.
+   */
   resumeBackoffSeconds: number;
   /** How often a session is prepared and started before it ends as failed: over about half an hour. */
   spawnTries: number;
@@ -25,7 +28,7 @@ export const defaultSessionSettings: SessionSettings = {
   timeoutSeconds: null,
   startSeconds: 120,
   resumeBudget: 3,
-  resumeBackoffSeconds: 0,
+  resumeBackoffSeconds: 2,
   spawnTries: 12,
   checkpointRetentionDays: 14,
   keepResultDays: 7,
