@@ -1,6 +1,7 @@
-import { pino } from 'pino';
+import { type LoggerOptions, pino } from 'pino';
+import { terminal } from './log-line.ts';
 
-/** The logger: JSON lines on stdout, one object each. Pass fields first, then the sentence. */
+/** The logger: JSON lines on stdout, one object each; on a terminal, lines for people. Pass fields first, then the sentence. */
 export type Log = {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -15,14 +16,15 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' |
 const REDACTED = ['authorization', 'token', '*.authorization', '*.token', 'headers.authorization'];
 
 export function createLog(options: { level: LogLevel; service: string }): Log {
-  return pino({
+  const settings: LoggerOptions = {
     level: options.level,
     base: { service: options.service, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     redact: { paths: REDACTED, censor: '[redacted]' },
     serializers: { err: describeError },
     formatters: { level: (level) => ({ level }) },
-  });
+  };
+  return process.stdout.isTTY ? pino(settings, terminal(process.stdout)) : pino(settings);
 }
 
 /**
