@@ -1,3 +1,4 @@
+import { styleText } from 'node:util';
 import type { Command } from 'commander';
 import { type Client, type Session, type Status, unwrap } from '../client/index.ts';
 import { type OutputOptions, print, table, withJson } from './frame/output.ts';
@@ -58,8 +59,9 @@ function describe(url: string, status: Status, running: Session[]): string {
       rowsOf(waiting, (one) => [
         short(one.sessionId),
         one.agentName,
-        `ready ${ago(one.since)}`,
-        `defib ${one.verb} ${short(one.sessionId)}`,
+        `since ${ago(one.since).replace(' ago', '')}`,
+        one.until === null ? `for ${one.for}` : `for ${one.for}, until ${ago(one.until)}`,
+        wayOn(one, short),
       ]),
     ),
     ...section(
@@ -88,8 +90,19 @@ function describe(url: string, status: Status, running: Session[]): string {
   ].join('\n\n');
 }
 
+function wayOn(
+  { verb, sessionId, agentName, for: reason }: Status['waiting'][number],
+  short: (id: string) => string,
+): string {
+  if (verb !== null) return `defib ${verb} ${short(sessionId)}`;
+  if (reason === 'agent paused') return `defib agents set ${agentName} --unpause`;
+  return reason === 'a worker' ? 'defib up' : 'goes on by itself';
+}
+
 const section = (title: string, count: number, text: string): string[] =>
-  count === 0 ? [] : [`${title} (${count})\n${text}`];
+  count === 0
+    ? []
+    : [`${styleText('bold', `${title} (${count})`, { stream: process.stdout })}\n${text}`];
 
 function rowsOf<T>(items: T[], toRow: (item: T) => string[]): string {
   const rows = items.slice(0, MAX_LISTED).map(toRow);
@@ -114,7 +127,8 @@ function describeHosts({ hosts }: Status): string {
   const live = hosts.filter((host) => host.live).map(({ host }) => host);
   if (live.length > 0) return `alive on ${live.join(', ')}`;
   const [last] = hosts;
-  return last ? `none alive; last seen on ${last.host}, ${ago(last.lastSeenAt)}` : 'none alive';
+  const none = styleText('red', 'none alive', { stream: process.stdout });
+  return last ? `${none}; last seen on ${last.host}, ${ago(last.lastSeenAt)}` : none;
 }
 
 function summaryOf({ sessions, waiting, needsAttention }: Status, running: number): string {

@@ -835,17 +835,33 @@ export interface components {
         byStatus: {
           [key: string]: number;
         };
-        byEndReason: {
-          [key: string]: number;
+        byCause: {
+          completed?: number;
+          time_limit?: number;
+          silent?: number;
+          stalled?: number;
+          crashed?: number;
+          usage_limit?: number;
+          overloaded?: number;
+          auth?: number;
+          context_full?: number;
+          over_budget?: number;
+          stopped?: number;
+          cancelled?: number;
+          never_started?: number;
+          restore_refused?: number;
         };
       };
       waiting: {
         /** Format: uuid */
         sessionId: string;
         agentName: string;
+        for: string;
         /** Format: date-time */
         since: string;
-        verb: string;
+        /** Format: date-time */
+        until: string | null;
+        verb: string | null;
       }[];
       needsAttention: {
         /** Format: uuid */

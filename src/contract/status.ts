@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { causeSchema } from './cause.ts';
 
 const time = z.iso.datetime();
 const session = { sessionId: z.uuid(), agentName: z.string() };
@@ -10,10 +11,19 @@ export const statusSchema = z.object({
   /** Those that are not over, and those that began within the last day. */
   sessions: z.object({
     byStatus: z.record(z.string(), z.number().int()),
-    byEndReason: z.record(z.string(), z.number().int()),
+    /** Of those that have ended. */
+    byCause: z.partialRecord(causeSchema, z.number().int()),
   }),
-  /** Ready to be gone on with, by whoever takes them up. Oldest first. */
-  waiting: z.array(z.object({ ...session, since: time, verb: z.string() })),
+  /** For what and until when; oldest first. `defib <verb> <sessionId>` moves it on; null: it goes on by itself. */
+  waiting: z.array(
+    z.object({
+      ...session,
+      for: z.string(),
+      since: time,
+      until: time.nullable(),
+      verb: z.string().nullable(),
+    }),
+  ),
   /** Nothing happens here before a person acts: `defib <verb> <sessionId>`. Newest first. */
   needsAttention: z.array(z.object({ ...session, reason: z.string(), verb: z.string() })),
   /** Finished work that is on no remote yet, nor brought home. */

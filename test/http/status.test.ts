@@ -53,10 +53,17 @@ describe('GET /api/status', () => {
       ],
       sessions: {
         byStatus: { pending: 1, starting: 1, timed_out: 1 },
-        byEndReason: { lease_expired: 1 },
+        byCause: { silent: 1 },
       },
       waiting: [
-        { sessionId: waiting, agentName: 'waiter', since: expect.any(String), verb: 'resume' },
+        {
+          sessionId: waiting,
+          agentName: 'waiter',
+          for: 'claim',
+          since: expect.any(String),
+          until: null,
+          verb: 'resume',
+        },
       ],
       needsAttention: [
         {

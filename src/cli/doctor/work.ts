@@ -39,7 +39,8 @@ function workersCheck({ hosts }: Status): Finding {
 }
 
 function waitingCheck({ waiting }: Status, now: number): Finding[] {
-  const long = waiting.filter(({ since }) => now - Date.parse(since) > UNCLAIMED_MS);
+  const isLong = (since: string) => now - Date.parse(since) > UNCLAIMED_MS;
+  const long = waiting.filter(({ verb, since }) => verb !== null && isLong(since));
   const [oldest] = long;
   if (!oldest) return [];
   return [

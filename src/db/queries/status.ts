@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Db } from '../connect.ts';
+import type { Session } from '../schema.ts';
 import { HOST_GONE } from './worker-hosts.ts';
 
 export type HostState = { host: string; live: boolean; seenAt: Date };
@@ -13,32 +14,41 @@ export async function listHostStates(db: Db): Promise<HostState[]> {
   return rows;
 }
 
-export type SessionCount = { status: string; endReason: string | null; count: number };
+export type SessionCount = Pick<Session, 'status' | 'end_reason'> & { count: number };
 
 /** Sessions that are not over, and those from an id on, which are in order of their time. */
 export async function countSessions(db: Db, fromId: string): Promise<SessionCount[]> {
   const { rows } = await sql<SessionCount>`
-    SELECT status, end_reason AS "endReason", count(*)::int AS count
+    SELECT status, end_reason, count(*)::int AS count
     FROM sessions WHERE ended_at IS NULL OR id >= ${fromId}
     GROUP BY status, end_reason`.execute(db);
   return rows;
 }
 
-export type Unclaimed = { id: string; agentName: string; since: Date };
+export type Waiting = { id: string; agentName: string; since: Date };
 
-/** Sessions that anybody may claim, and that nobody has; the oldest first. */
-export async function listUnclaimed(
-  db: Db,
-  options: { olderThanSeconds: number; limit: number },
-): Promise<Unclaimed[]> {
-  const { rows } = await sql<Unclaimed>`
-    SELECT sessions.id, sessions.agent_name AS "agentName", sessions.ready_at AS since
-    FROM sessions JOIN agents ON agents.id = sessions.agent_id
-    WHERE sessions.status = 'pending' AND NOT agents.paused
-      AND sessions.ready_at <= now() - make_interval(secs => ${options.olderThanSeconds})
-    ORDER BY sessions.ready_at, sessions.id
-    LIMIT ${options.limit}`.execute(db);
+/** Sessions that wait for an agent, or for a next attempt to be made; the oldest first. */
+export async function listWaiting(db: Db, limit: number): Promise<Waiting[]> {
+  const { rows } = await sql<Waiting>`
+    SELECT id, agent_name AS "agentName", coalesce(ready_at, ended_at, created_at) AS since
+    FROM sessions WHERE status = 'pending' OR resume_at IS NOT NULL
+    ORDER BY since, id
+    LIMIT ${limit}`.execute(db);
   return rows;
+}
+
+/** How many sessions could be claimed for that long, and were not; counted no further than `upTo`. */
+export async function countUnclaimed(
+  db: Db,
+  { olderThanSeconds, upTo }: { olderThanSeconds: number; upTo: number },
+): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    SELECT count(*)::int AS count FROM (
+      SELECT FROM sessions JOIN agents ON agents.id = sessions.agent_id
+      WHERE sessions.status = 'pending' AND NOT agents.paused
+        AND sessions.ready_at <= now() - make_interval(secs => ${olderThanSeconds})
+      LIMIT ${upTo}) AS unclaimed`.execute(db);
+  return rows[0]?.count ?? 0;
 }
 
 export type Flagged = {

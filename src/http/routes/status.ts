@@ -27,11 +27,11 @@ const me = createRoute({
   responses: { 200: json(callerSchema.openapi('Caller'), 'It'), ...problems() },
 });
 
-export function statusRoutes({ db }: Pick<Deps, 'db'>) {
+export function statusRoutes({ db, sessionSettings }: Pick<Deps, 'db' | 'sessionSettings'>) {
   const router = createRouter();
   router.use('/status', requireOperator);
   return router
-    .openapi(status, async (c) => c.json(await readStatus(db, Date.now()), 200))
+    .openapi(status, async (c) => c.json(await readStatus(db, sessionSettings, Date.now()), 200))
     .openapi(me, (c) => {
       const { scope, tokenId, agentName, sessionId } = c.get('principal');
       const id = tokenId === ENVIRONMENT ? null : tokenId;

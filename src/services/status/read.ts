@@ -5,22 +5,25 @@ import {
   type Flagged,
   listFlagged,
   listHostStates,
-  listUnclaimed,
+  listWaiting,
   type SessionCount,
 } from '../../db/queries/status.ts';
 import { listKeptResults, type ResultWork } from '../../db/queries/session-results.ts';
+import { findWaits } from '../../db/queries/session-waits.ts';
 import { firstIdAt } from '../ids.ts';
+import { causeOf } from '../sessions/cause.ts';
+import type { SessionSettings } from '../sessions/settings.ts';
 import { isOpen, stateOf, toResult } from '../sessions/result.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 const MAX_LISTED = 100;
 
 /** @param now milliseconds since 1970 */
-export async function readStatus(db: Db, now: number): Promise<Status> {
+export async function readStatus(db: Db, settings: SessionSettings, now: number): Promise<Status> {
   const [hosts, counts, waiting, flagged, results] = await Promise.all([
     listHostStates(db),
     countSessions(db, firstIdAt(now - DAY_MS)),
-    listUnclaimed(db, { olderThanSeconds: 0, limit: MAX_LISTED }),
+    readWaiting(db, settings),
     listFlagged(db, MAX_LISTED),
     listKeptResults(db, MAX_LISTED),
   ]);
@@ -32,14 +35,9 @@ export async function readStatus(db: Db, now: number): Promise<Status> {
     })),
     sessions: {
       byStatus: sumBy(counts, ({ status }) => status),
-      byEndReason: sumBy(counts, ({ endReason }) => endReason),
+      byCause: sumBy(counts, causeOf),
     },
-    waiting: waiting.map(({ id, agentName, since }) => ({
-      sessionId: id,
-      agentName,
-      since: since.toISOString(),
-      verb: 'resume',
-    })),
+    waiting,
     needsAttention: flagged.map((one) => ({
       sessionId: one.id,
       agentName: one.agentName,
@@ -49,6 +47,31 @@ export async function readStatus(db: Db, now: number): Promise<Status> {
     })),
     results: results.filter(isOpen).map(toStatus),
   };
+}
+
+async function readWaiting(db: Db, settings: SessionSettings): Promise<Status['waiting']> {
+  const waiting = await listWaiting(db, MAX_LISTED);
+  const waits = await findWaits(
+    db,
+    waiting.map(({ id }) => id),
+    settings,
+  );
+  const waitOf = new Map(waits.map((wait) => [wait.id, wait]));
+  return waiting.flatMap(({ id, agentName, since }) => {
+    const wait = waitOf.get(id);
+    // It went on between the two.
+    if (!wait) return [];
+    return [
+      {
+        sessionId: id,
+        agentName,
+        for: wait.for,
+        since: since.toISOString(),
+        until: wait.until?.toISOString() ?? null,
+        verb: wait.for === 'claim' ? 'resume' : null,
+      },
+    ];
+  });
 }
 
 function sumBy(

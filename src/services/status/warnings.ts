@@ -1,5 +1,5 @@
 import type { Db } from '../../db/connect.ts';
-import { listHostStates, listSpawnerPrograms, listUnclaimed } from '../../db/queries/status.ts';
+import { countUnclaimed, listHostStates, listSpawnerPrograms } from '../../db/queries/status.ts';
 import { findProgram } from '../../program.ts';
 import { plural } from '../plural.ts';
 
@@ -15,15 +15,15 @@ const MAX_COUNTED = 1000;
 export async function readWarnings(db: Db, { starts }: { starts: boolean }): Promise<string[]> {
   const [hosts, unclaimed, missing] = await Promise.all([
     listHostStates(db),
-    listUnclaimed(db, { olderThanSeconds: UNCLAIMED_SECONDS, limit: MAX_COUNTED }),
+    countUnclaimed(db, { olderThanSeconds: UNCLAIMED_SECONDS, upTo: MAX_COUNTED }),
     starts ? countMissingPrograms(db) : 0,
   ]);
   const warnings: string[] = [];
   if (!hosts.some(({ live }) => live)) {
     warnings.push('No worker is alive: what is accepted waits. Start one, by "defib up".');
   }
-  if (unclaimed.length > 0) {
-    const wait = `${plural(unclaimed.length, 'session')} wait to be taken up, and nobody does`;
+  if (unclaimed > 0) {
+    const wait = `${plural(unclaimed, 'session')} wait to be taken up, and nobody does`;
     warnings.push(`${wait}: "defib status" shows which, "defib resume" takes one up.`);
   }
   if (missing > 0) {
