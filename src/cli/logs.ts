@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type Run, unwrap } from '../client/index.ts';
 import { follow, type RunFilter } from './logs/follow.ts';
 import { printOutput } from './logs/output.ts';
-import { note, type OutputOptions, print, table, time, withJson } from './frame/output.ts';
+import { idsOf, note, type OutputOptions, print, table, time, withJson } from './frame/output.ts';
 import { listUpTo, moreLine, wholeNumber } from './frame/pages.ts';
 import { oneLine } from './frame/printable.ts';
 import { openService, type Service } from './frame/service.ts';
@@ -70,11 +70,12 @@ async function filterOf(
   return { agentName: session.agentName, sessionId };
 }
 
-const runTable = (runs: Run[]): string =>
-  table(
+function runTable(runs: Run[]): string {
+  const short = idsOf(runs);
+  return table(
     ['ID', 'AGENT', 'KIND', 'STATUS', 'QUEUED', 'SUMMARY'],
     runs.map((run) => [
-      run.id,
+      short(run.id),
       run.agentName,
       run.kind,
       run.status,
@@ -82,12 +83,13 @@ const runTable = (runs: Run[]): string =>
       run.summary,
     ]),
   );
+}
 
 /** A run that ended, on one line, and below it what went wrong. */
 function line(run: Run): string {
   const { id, agentName, kind, status, summary } = run;
   return [
-    [time(run.finishedAt), agentName, kind, status, id, oneLine(summary)].join('  '),
+    [time(run.finishedAt, false), agentName, kind, status, id, oneLine(summary)].join('  '),
     ...run.warnings.map((warning) => `  warning: ${oneLine(warning)}`),
     ...run.errors.map((error) => `  error: ${oneLine(error)}`),
   ].join('\n');

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type Session, unwrap } from '../client/index.ts';
-import { type OutputOptions, print, table, time, withJson } from './frame/output.ts';
+import { idsOf, type OutputOptions, print, table, time, withJson } from './frame/output.ts';
 import { listUpTo, moreLine, withLimit } from './frame/pages.ts';
 import { openService } from './frame/service.ts';
 
@@ -55,11 +55,12 @@ async function list(options: Options): Promise<void> {
   print(page, options, ({ items }) => sessionTable(items) + moreLine(page));
 }
 
-export const sessionTable = (sessions: Session[]): string =>
-  table(
+export function sessionTable(sessions: Session[]): string {
+  const short = idsOf(sessions);
+  return table(
     ['ID', 'AGENT', 'STATUS', 'ATTEMPT', 'TURN', 'STARTED', 'ENDED', 'OBJECTIVE'],
     sessions.map((session) => [
-      session.id,
+      short(session.id),
       session.agentName,
       session.needsAttention ? `${session.status}, needs attention` : session.status,
       session.attempt,
@@ -69,3 +70,4 @@ export const sessionTable = (sessions: Session[]): string =>
       session.objective,
     ]),
   );
+}

@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { time } from '../../src/cli/frame/output.ts';
+import { ago } from '../../src/cli/frame/relative-time.ts';
+import { shortIds } from '../../src/cli/frame/short-id.ts';
 import { DEFIB, defib, operatorOf, startDefib } from '../setup/defib.ts';
 import { startService, type TestService } from '../setup/service.ts';
 
@@ -78,7 +81,7 @@ describe('defib status and doctor', () => {
     expect(code).toBe(0);
     expect(stdout).toContain('Workers  none alive');
     expect(stdout).toMatch(
-      /Waiting \(1\)\n[0-9a-f-]{13,} +builder +ready 10 min ago +defib resume [0-9a-f-]{13}/,
+      /Waiting \(1\)\n[0-9a-f-]{13,} +builder +since 10 min +for claim +defib resume [0-9a-f-]{13}/,
     );
     expect(stdout).toMatch(
       /Needs attention \(1\)\n[0-9a-f-]{13,} +builder +defib retry .*spawn_failed/,
@@ -131,3 +134,54 @@ it('"npm run defib" works in the folder that it is called in', async () => {
   expect({ code, lines: stdout.trim().split('\n').length }).toEqual({ code: 0, lines: 1 });
   expect(stderr).toContain('npm run -s defib');
 });
+
+describe('the beginning of an id', () => {
+  it('stands for it in every command while one alone begins so', async () => {
+    const token = await service.agentToken('twin');
+    const run = await service.call('POST', '/api/agents/twin/heartbeat?', {
+      token,
+      headers: { Prefer: 'respond-async' },
+    });
+    const ids: string[] = [];
+    for (const objective of ['one of two', 'the other']) {
+      const { body } = await service.call('POST', '/api/agents/twin/sessions', {
+        body: { objective },
+      });
+      ids.push(body.session.id);
+    }
+    const [id = ''] = ids;
+    const env = operatorOf(service);
+    const short = id.slice(0, 24);
+    const shown = await defib(['show', short], { env });
+    expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining(id) });
+    const runId = run.body.runId as string;
+    expect((await defib(['show', runId.slice(0, 24)], { env })).stdout).toContain('heartbeat');
+    const common = sharedStart(ids);
+    const ambiguous = await defib(['show', common], { env });
+    expect(ambiguous.code).toBe(1);
+    expect(ambiguous.stderr).toContain(`ambiguous: More than one session begins with "${common}"`);
+    expect(ambiguous.stderr).toMatch(
+      new RegExp(`\\n {2}${id} {2}twin {2}starting {2}one of two\\n`),
+    );
+    expect((await defib(['show', 'ffff'], { env })).stderr).toContain('not_found');
+    expect((await defib(['sessions', '--root', short, '--json'], { env })).stdout).toContain(id);
+    expect((await defib(['logs', '--session', 'zz'], { env })).stderr).toContain('is no id of');
+  });
+
+  it('is as long as a listing needs', () => {
+    const [a, b] = ['01a1fd5d-95f0-757e-89b6-8734a906eabc', '01a1fd5d-95f0-7600-89b6-8734a906eabc'];
+    expect(shortIds([a, a])(a)).toBe('01a1fd5d-95f0');
+    expect(shortIds([a, b])(b)).toBe('01a1fd5d-95f0-76');
+    const now = Date.parse('2026-11-21T10:00:00Z');
+    expect(ago('2026-11-21T09:57:00Z', now)).toBe('3 min ago');
+    expect(ago('2026-11-21T12:00:01Z', now)).toBe('in 2 h');
+    expect(time('2026-11-20T10:00:00Z', true)).toMatch(/^\d+ d ago$|^in \d+/);
+  });
+});
+
+/** The longest beginning that all have in common, without the dash that may end it. */
+function sharedStart([first = '', ...others]: string[]): string {
+  let length = first.length;
+  while (others.some((other) => !other.startsWith(first.slice(0, length)))) length -= 1;
+  return first.slice(0, length).replace(/-$/, '');
+}

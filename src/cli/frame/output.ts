@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import { oneLine } from './printable.ts';
+import { ago } from './relative-time.ts';
+import { shortIds } from './short-id.ts';
 import { formatTable } from './table.ts';
 
 export type OutputOptions = { json?: boolean };
@@ -25,9 +27,18 @@ export const table = (header: string[], rows: (string | number | null | undefine
     process.stdout.isTTY ? process.stdout.columns : undefined,
   );
 
-/** `2026-11-21 10:00:00`, in the local time of the reader. */
-export const time = (iso: string | null): string =>
-  iso === null ? '-' : new Date(iso).toLocaleString('sv-SE');
+/** People read what a terminal shows; what goes elsewhere may be read by a program. */
+const forPeople = (): boolean => process.stdout.isTTY;
+
+/** `3 min ago` on a terminal; else `2026-11-21 10:00:00`, in the local time of the reader. */
+export function time(iso: string | null, relative = forPeople()): string {
+  if (iso === null) return '-';
+  return relative ? ago(iso) : new Date(iso).toLocaleString('sv-SE');
+}
+
+/** On a terminal ids are cut to where those of one listing differ; each command takes them so. */
+export const idsOf = (items: { id: string }[], short = forPeople()): ((id: string) => string) =>
+  short ? shortIds(items.map(({ id }) => id)) : (id) => id;
 
 /** Names and values, one a line; what has no value is left out. */
 export function fields(values: Record<string, string | number | null | undefined>): string {

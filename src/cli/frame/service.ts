@@ -6,6 +6,7 @@ import { userDataDir } from '../../data-dir.ts';
 import { readService, type RunningService } from '../../service-file.ts';
 import { CliError } from './errors.ts';
 import { readLogins } from './login-file.ts';
+import { shortIdMiddleware } from './short-id.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:4700';
 
@@ -32,8 +33,9 @@ export async function openService(): Promise<Service> {
   return { url, client: clientFor(url, token) };
 }
 
-export const clientFor = (url: string, token: string | undefined): Client =>
-  createClient({
+/** A client whose calls may name a session, a run or a token by the beginning of its id. */
+export function clientFor(url: string, token: string | undefined): Client {
+  const client = createClient({
     url,
     ...(token !== undefined && { token }),
     fetch: (request) =>
@@ -41,6 +43,9 @@ export const clientFor = (url: string, token: string | undefined): Client =>
         signal: AbortSignal.any([request.signal, AbortSignal.timeout(ANSWER_MS)]),
       }),
   });
+  client.use(shortIdMiddleware(client));
+  return client;
+}
 
 /**
  * `DEFIB_URL`, or else where "defib login" was to, or else the service that runs on this machine.
