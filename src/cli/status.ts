@@ -1,11 +1,12 @@
 import { styleText } from 'node:util';
 import type { Command } from 'commander';
 import { type Client, type Session, type Status, unwrap } from '../client/index.ts';
-import { type OutputOptions, print, table, withJson } from './frame/output.ts';
+import { type OutputOptions, print, withJson } from './frame/output.ts';
 import { listUpTo } from './frame/pages.ts';
 import { ago } from './frame/relative-time.ts';
 import { openService } from './frame/service.ts';
 import { shortIds } from './frame/short-id.ts';
+import { formatTable } from './frame/table.ts';
 
 export function define(command: Command): void {
   withJson(command)
@@ -104,24 +105,29 @@ const section = (title: string, count: number, text: string): string[] =>
     ? []
     : [`${styleText('bold', `${title} (${count})`, { stream: process.stdout })}\n${text}`];
 
-function rowsOf<T>(items: T[], toRow: (item: T) => string[]): string {
+/** A command to type must be there as a whole: without a width nothing is cut. */
+function rowsOf<T>(items: T[], toRow: (item: T) => string[], width?: number): string {
   const rows = items.slice(0, MAX_LISTED).map(toRow);
   const more = items.length > MAX_LISTED ? `\n… and ${items.length - MAX_LISTED} more` : '';
   const [first = [], ...rest] = rows;
-  return `${table(first, rest)}${more}`;
+  return `${formatTable(first, rest, width)}${more}`;
 }
 
 const runningTable = (running: Session[], short: (id: string) => string): string =>
   running.length === 0
     ? ''
-    : rowsOf(running, (session) => [
-        short(session.id),
-        session.agentName,
-        `attempt ${session.attempt}`,
-        session.startedAt === null ? '-' : `began ${ago(session.startedAt)}`,
-        session.deadlineAt === null ? 'no limit' : `ends ${ago(session.deadlineAt)}`,
-        session.objective,
-      ]);
+    : rowsOf(
+        running,
+        (session) => [
+          short(session.id),
+          session.agentName,
+          `attempt ${session.attempt}`,
+          session.startedAt === null ? '-' : `began ${ago(session.startedAt)}`,
+          session.deadlineAt === null ? 'no limit' : `ends ${ago(session.deadlineAt)}`,
+          session.objective,
+        ],
+        process.stdout.isTTY ? process.stdout.columns : undefined,
+      );
 
 function describeHosts({ hosts }: Status): string {
   const live = hosts.filter((host) => host.live).map(({ host }) => host);

@@ -46,6 +46,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     deps.queues.all.map((queue) => queue.name),
   );
   const drain = new AbortController();
+  let closing = false;
   const workers = jobs.flatMap((job) => {
     const queues = job.perHost ? [job.queue, hostQueue(job.queue, host)] : [job.queue];
     return queues.map((queue) =>
@@ -57,7 +58,10 @@ export function startWorkers(options: WorkersOptions): Workers {
           },
           { concurrency: job.concurrency ?? concurrency },
         )
-        .on('error', (error) => log.warn({ err: error, queue }, 'queue worker'))
+        .on('error', (error) => {
+          // While we close, connections are meant to end.
+          if (!closing) log.warn({ err: error, queue }, 'queue worker');
+        })
         .on('failed', (failed, error) =>
           log.error({ err: error, queue, jobId: failed?.id }, 'job failed'),
         ),
@@ -68,6 +72,7 @@ export function startWorkers(options: WorkersOptions): Workers {
   return {
     isWorking: sweeping.isWorking,
     close: async (deadlineMs) => {
+      closing = true;
       sessionGate.close();
       const closed = Promise.all([
         sweeping.stop(),

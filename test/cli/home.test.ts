@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,6 +44,8 @@ it('"defib up -d" reads .env, leaves its folder alone, is found from any other, 
     expect(readdirSync(repo).sort()).toEqual(['.env', '.git', 'a.txt', 'dir', 'run.sh']);
     expect(statusOf(repo)).toBe(before);
     expect(statSync(join(data, 'service.log')).mode & 0o777).toBe(0o600);
+    const { operatorToken } = JSON.parse(readFileSync(join(data, 'credentials.json'), 'utf8'));
+    expect(readFileSync(join(data, 'service.log'), 'utf8')).not.toContain(operatorToken);
     const again = await defib(['up', '-d'], { cwd: repo, env });
     expect(again.stderr).toContain(`was up already on ${url}`);
     expect(await defib(['status'], { env, cwd: '/' })).toMatchObject({

@@ -34,7 +34,8 @@ export async function startDetached(dataDir: string): Promise<Detached> {
   const child = spawn(process.execPath, [DEFIB, 'up'], {
     detached: true,
     stdio: ['ignore', output.fd, output.fd],
-    env: { ...process.env, DEFIB_DATA_DIR: dataDir },
+    // Its log is no place for the token, which is kept beside it.
+    env: { ...process.env, DEFIB_DATA_DIR: dataDir, DEFIB_HIDE_TOKEN: 'true' },
   });
   const exited = once(child, 'exit').then(([code, signal]) => String(code ?? signal));
   exited.catch(() => undefined);
