@@ -186,6 +186,8 @@ describe('what the service answers', () => {
     const { body: token } = await call('POST /api/tokens', { body: issued });
     await call('GET /api/tokens');
     await call('GET /api/audit');
+    await call('GET /api/status');
+    await call('GET /api/me');
     await call('DELETE /api/tokens/{id}', {}, { id: token.id });
     await callRepos();
     await callSessions();

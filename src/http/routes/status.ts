@@ -1,4 +1,4 @@
-import { createRoute } from '@hono/zod-openapi';
+import { createRoute, z } from '@hono/zod-openapi';
 import { callerSchema } from '../../contract/caller.ts';
 import { statusSchema } from '../../contract/status.ts';
 import type { Deps } from '../../deps.ts';
@@ -14,6 +14,7 @@ const status = createRoute({
   tags: ['Operations'],
   summary: 'Who works, what waits, and what needs a person',
   security: bearer,
+  request: { query: z.strictObject({}) },
   responses: { 200: json(statusSchema.openapi('Status'), 'Now'), ...problems() },
 });
 
@@ -24,6 +25,7 @@ const me = createRoute({
   tags: ['Tokens'],
   summary: 'Whom the token of this call stands for',
   security: bearer,
+  request: { query: z.strictObject({}) },
   responses: { 200: json(callerSchema.openapi('Caller'), 'It'), ...problems() },
 });
 
