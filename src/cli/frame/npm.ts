@@ -25,6 +25,9 @@ export function leaveCheckout(env: NodeJS.ProcessEnv): void {
   env['PWD'] = called;
 }
 
+/** The checkout that `npm run` was called on; undefined: it was not. */
+export const calledCheckout = (): string | undefined => (byNpm ? CHECKOUT : undefined);
+
 /** Says on stderr that npm has written to stdout before us, where that is no terminal. */
 export function warnOfBanner(): void {
   if (!byNpm || process.stdout.isTTY || process.env['npm_config_loglevel'] === 'silent') return;

@@ -6,6 +6,7 @@ import { userDataDir } from '../../data-dir.ts';
 import { readService, type RunningService } from '../../service-file.ts';
 import { CliError } from './errors.ts';
 import { readLogins } from './login-file.ts';
+import { calledCheckout } from './npm.ts';
 import { shortIdMiddleware } from './short-id.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:4700';
@@ -87,12 +88,13 @@ const isThisMachine = (url: string): boolean =>
   /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
 
 /**
- * Where a service of this user keeps its data: as it is told, or else that of `npm start` in this folder, and that of
- * `defib up`.
+ * Where a service of this user keeps its data: as it is told, or else that of `npm start` in this folder, or in the
+ * checkout that `npm run` was called on, and that of `defib up`.
  */
 export function dataDirs(env: NodeJS.ProcessEnv = process.env): string[] {
   const given = env['DEFIB_DATA_DIR'];
-  return given ? [resolve(given)] : [resolve('.defib'), userDataDir(env)];
+  if (given) return [resolve(given)];
+  return [resolve('.defib'), resolve(calledCheckout() ?? '', '.defib'), userDataDir(env)];
 }
 
 /** The service of this user that runs now. */
