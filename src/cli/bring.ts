@@ -11,6 +11,7 @@ import {
 import { restore } from '../services/git/restore/restore.ts';
 import { putOnBranch } from './bring/branch.ts';
 import { hasCommit, type Home, isAncestor, readHome, requireSame } from './bring/home.ts';
+import { leftBy, withChangesAside } from './bring/left.ts';
 import { hasFiles, putInPlace } from './bring/put.ts';
 import { commitWork, readWork, type Work } from './bring/work.ts';
 import { CliError } from './frame/errors.ts';
@@ -54,6 +55,8 @@ type Brought = {
   filesChanged: number;
   /** Why it is on a branch of its own. */
   why: string | null;
+  /** The attempt whose leavings were put aside in git's stash for it. */
+  asideOf: number | null;
 };
 
 async function bring(id: string, options: Options): Promise<void> {
@@ -73,7 +76,7 @@ async function bring(id: string, options: Options): Promise<void> {
     const folder = join(scratch, 'work');
     await restoreHere(client, session, { checkpoint, folder, into });
     const work = await readWork(folder, checkpoint.commit ?? '');
-    return await bringWork(await readHome(into), work, { session, checkpoint });
+    return await bringWork(client, await readHome(into), work, { session, checkpoint });
   });
   for (const { path, reason } of checkpoint.notCaptured) {
     note(`defib: not saved: ${printable(`${path} (${reason})`)}`);
@@ -129,15 +132,24 @@ async function restoreFromBranch(worktree: string, commit: string, target: strin
 }
 
 async function bringWork(
+  client: Client,
   home: Home,
   work: Work,
-  { session, checkpoint }: { session: Session; checkpoint: Checkpoint },
+  { session, checkpoint }: { session: SessionWithAttempts; checkpoint: Checkpoint },
 ): Promise<Brought> {
   await requireSame(home, work);
-  const done = { into: home.folder, head: work.head, filesChanged: work.changed.length, why: null };
-  if (await isHere(home, work)) return { ...done, how: 'nothing', branch: home.branch };
-  const why = await putInPlace(home, work);
-  if (why === null) return { ...done, how: 'forward', branch: home.branch };
+  const { folder: into, branch: current } = home;
+  const { head, changed } = work;
+  const done = { into, head, filesChanged: changed.length, why: null, asideOf: null };
+  if (await isHere(home, work)) return { ...done, how: 'nothing', branch: current };
+  // Where an attempt has worked here and nothing was touched since, nothing of the user's is in the way.
+  const plain = home.isClean || home.special !== null || work.special !== null;
+  const asideOf = plain ? null : await leftBy(client, session, home);
+  const put = () => putInPlace({ ...home, isClean: true }, work);
+  const aside = `what attempt ${asideOf} of session ${session.id} left`;
+  const why =
+    asideOf === null ? await putInPlace(home, work) : await withChangesAside(home, aside, put);
+  if (why === null) return { ...done, how: 'forward', branch: current, asideOf };
   const commit = await commitWork(work, {
     message: `Uncommitted work of session ${session.id}\n\n${session.objective}`,
     at: checkpoint.createdAt,
@@ -165,12 +177,14 @@ async function confirm(client: Client, { id, status }: Session): Promise<void> {
   }
 }
 
-function describe({ how, into, branch, head, filesChanged, why }: Brought): string {
+function describe({ how, into, branch, head, filesChanged, why, asideOf }: Brought): string {
   const at = head.slice(0, 12);
   const files = filesChanged > 0 ? ` with ${filesChanged} uncommitted paths` : '';
   if (how === 'nothing') return printable(`All of it is in ${into} already: ${at}${files}.`);
   if (how === 'forward') {
-    return printable(`${branch ?? 'HEAD'} in ${into} is at ${at} now${files}.`);
+    const aside =
+      asideOf === null ? '' : `\nWhat attempt ${asideOf} had left there is in git's stash.`;
+    return printable(`${branch ?? 'HEAD'} in ${into} is at ${at} now${files}.${aside}`);
   }
   return printable(
     `It is on the branch ${branch} in ${into}, at ${at}: ${why}.\nTake it over with: git merge ${branch}`,

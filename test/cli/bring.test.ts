@@ -134,6 +134,43 @@ describe('defib bring', () => {
     expect(existsSync(join(work.home, '..', 'outside', 'n.txt'))).toBe(false);
   });
 
+  /** What an attempt left in the user's own worktree, gone on with elsewhere to its end. */
+  async function wentOnElsewhere(name: string) {
+    const { worktree } = flow.clone(name);
+    const first = await flow.start({ worktree });
+    put(worktree, 'a.txt', 'one\nstaged\n');
+    userGit(worktree, ['add', 'a.txt']);
+    put(worktree, 'half.txt', 'half\n');
+    await flow.expire(first.id);
+    const second = await flow.claim({ host: 'here' });
+    const clone = second.session.worktree;
+    commitAll(clone, 'the first half');
+    put(clone, 'half.txt', 'whole\n');
+    await second.post('checkpoints', { trigger: 'turn' });
+    await second.post('finish', { outcome: 'completed' });
+    return { worktree, id: first.id, files: filesOf(clone) };
+  }
+
+  it('takes the place of what an attempt left there, if nothing was touched since', async () => {
+    const { worktree, id, files } = await wentOnElsewhere('left');
+    const brought = await bring(id, worktree);
+    expect(brought.code, brought.stderr).toBe(0);
+    expect(brought.stdout).toContain("What attempt 1 had left there is in git's stash");
+    expect(filesOf(worktree)).toEqual(files);
+    expect(gitLine(worktree, 'log', '-1', '--format=%s')).toBe('the first half');
+    expect(gitLine(worktree, 'show', 'stash@{0}^3:half.txt')).toBe('half');
+  });
+
+  it('leaves it where it is if a byte was changed since', async () => {
+    const { worktree, id } = await wentOnElsewhere('touched');
+    put(worktree, 'half.txt', 'half of mine\n');
+    const before = { files: filesOf(worktree), status: statusOf(worktree) };
+    const brought = await bring(id, worktree);
+    expect(brought.stdout).toContain('It is on the branch defib/');
+    expect({ files: filesOf(worktree), status: statusOf(worktree) }).toEqual(before);
+    expect(gitLine(worktree, 'stash', 'list')).toBe('');
+  });
+
   it('takes what was never stored from its branch, in the repository itself', async () => {
     const { worktree } = flow.clone('unstored');
     put(worktree, 'a.txt', 'one\nmore\n');
