@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { put } from '../services/git/helpers.ts';
+import { commitAll, put, userGit } from '../services/git/helpers.ts';
 import { startDefib } from '../setup/defib.ts';
 import { scriptedAgent } from '../setup/scripted-agent.ts';
 import { lives, pidIn, startSupervised, type Supervised } from '../setup/supervised.ts';
@@ -42,6 +42,33 @@ describe('defib resume', () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'half\n' });
     expect(readFileSync(join(worktree, 'work.txt'), 'utf8')).toBe('half\nwhole\n');
     expect(lives(orphan)).toBe(false);
+  });
+
+  it('saves itself what a killed supervisor had not saved, where no worker may look', async () => {
+    const outside = join(flow.root, 'outside');
+    userGit(flow.root, ['init', '--quiet', '-b', 'main', outside]);
+    put(outside, 'a.txt', 'one\n');
+    commitAll(outside);
+    const pid = join(flow.root, 'outside.pid');
+    const agent = scriptedAgent(
+      flow.root,
+      'bin/claude',
+      `test "$ATTEMPT" -gt 1 && { cat work.txt; exit 0; }
+       echo unsaved > work.txt; echo $$ > ${pid}; exec sleep 600`,
+    );
+    const options = ['--checkpoint-every', '600'];
+    const one = flow.run({ cwd: outside, options, program: [agent, '-p', 'go'] });
+    const id = await flow.idOf(one);
+    await pidIn(pid);
+    await until('it is running', async () => (await flow.session(id)).status === 'running');
+    one.send('SIGKILL');
+    await flow.expire(id);
+    await until('it waits', async () => (await flow.session(id)).attempts[1]);
+    const { code, stdout } = await resume(outside, id).exited;
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'unsaved\n' });
+    const [first, second] = (await flow.session(id)).attempts;
+    expect([first.worktree, second.worktree]).toEqual([outside, outside]);
+    expect(await flow.checkpoints(id)).toMatchObject([{ trigger: 'resume', filesChanged: 1 }]);
   });
 
   it('goes on with work that was given up, elsewhere where its worktree is another now', async () => {

@@ -158,6 +158,12 @@ describe('defib run with any other program', () => {
     expect(await one.exited).toMatchObject({ code: 0 });
   });
 
+  it('goes on outside of a git worktree too', async () => {
+    const script = 'test -e seen && exit 0; touch seen; exit 3';
+    const one = flow.run({ cwd: flow.root, options: ['--rerun'], script });
+    expect(await one.exited).toMatchObject({ code: 0 });
+  });
+
   it('waits where it knows neither, and says what to type', async () => {
     const { worktree } = flow.clone('unknown');
     const one = flow.run({ cwd: worktree, script: 'exit 3' });

@@ -41,6 +41,10 @@ export type Attempt = Ready & {
   goesOn: boolean;
 };
 
+/** Bytes that a bundle may have, as the service has it. */
+export const maxBundle = (): number =>
+  (Number(process.env['DEFIB_MAX_BUNDLE_MB']) || 256) * 1024 * 1024;
+
 /** A `defib sync` that is under way has a session for no longer than this. */
 const TAKE_MS = 10_000;
 
@@ -75,7 +79,7 @@ export async function runAttempt(
       graceMs: options.grace * 1000,
       resume: options.resume,
       goesOn,
-      maxBundleBytes: (Number(process.env['DEFIB_MAX_BUNDLE_MB']) || 256) * 1024 * 1024,
+      maxBundleBytes: maxBundle(),
     };
     return await supervise(job, { clock: systemClock, tell }, signals);
   } catch (error) {

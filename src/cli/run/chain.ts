@@ -40,7 +40,7 @@ export async function runChain(
     const finished = await runAttempt({ ...ready, goesOn }, options, signals, tell);
     if (finished.status === 'completed') await forgetAll(ids.slice(0, -1));
     const following =
-      goesOn && mayGoOn(finished, signals)
+      goesOn && mayGoOn(ready, finished, signals)
         ? await begin(ready, finished, next, tools).catch((error: unknown) => error)
         : undefined;
     if (isReady(following)) {
@@ -63,8 +63,13 @@ const isReady = (value: unknown): value is Ready =>
   typeof value === 'object' && value !== null && 'begun' in value;
 
 /** Whether work that is not done is gone on with here: nobody asked it to stop, and its worktree is saved. */
-function mayGoOn({ ended, status, sent, capture }: Finished, { ending, hurry }: Signals): boolean {
-  if (ending.aborted || hurry.aborted || !sent || !capture) return false;
+function mayGoOn(
+  { spot }: Ready,
+  { ended, status, sent, capture }: Finished,
+  { ending, hurry }: Signals,
+): boolean {
+  if (ending.aborted || hurry.aborted || !sent) return false;
+  if (spot.worktree !== null && !capture) return false;
   const { stop } = ended;
   // By the service, which took it for dead while this machine slept, say.
   if (status === undefined) return stop?.why === 'refused' && isTimedOut(stop.error);

@@ -33,7 +33,7 @@ function savedIn({ ready, finished }: LastWords): string {
   return `session ${ready.begun.session.id}${count}`;
 }
 
-function goesOn({ ready, hasNext, why }: LastWords): string {
+function goesOn({ ready, finished, hasNext, why }: LastWords): string {
   const { id, attempt } = ready.begun.session;
   const resume = `defib resume ${id}`;
   if (why instanceof Stopped) return `${why.signal}: stopped. To go on: ${resume}`;
@@ -42,6 +42,9 @@ function goesOn({ ready, hasNext, why }: LastWords): string {
   if (!hasNext) {
     const hint = `${resume} --resume-with 'my-agent {promptFile}'`;
     return `It waits, unless the agent's policy says who goes on. To go on: ${hint}, or --rerun for the same command again; "defib run" takes both too.`;
+  }
+  if (ready.spot.worktree !== null && !finished.capture) {
+    return `Its files could not be saved, so nothing goes on here by itself. To go on: ${resume}`;
   }
   return `Attempt ${attempt} was the last one here. To go on: ${resume}`;
 }

@@ -1,16 +1,18 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Client, Session, SessionWithAttempts } from '../../client/index.ts';
+import type { Capture } from '../../services/git/capture-types.ts';
 import { type Checkpoint, readCheckpoint } from '../../services/git/checkpoint.ts';
 import { locateRepository } from '../../services/git/repository.ts';
 import { CliError } from '../frame/errors.ts';
 import { restoreInto } from '../restore/into.ts';
 import { newestWork } from '../restore/saved.ts';
-import type { Ready } from './attempt.ts';
+import { maxBundle, type Ready } from './attempt.ts';
 import { endMarked } from './child.ts';
 import type { NextCommand } from './next-command.ts';
 import { type Places, placesOf, sessionsFolder } from './places.ts';
 import type { Signals } from './signals.ts';
+import { saveLeft } from './save-left.ts';
 import { findSpot, type Saved, type Spot } from './spot.ts';
 import { hostOf } from './start.ts';
 import { claimGiven, prepare } from './take-up.ts';
@@ -33,6 +35,7 @@ export type ResumedOptions = {
  */
 export async function beginResumed(work: ResumedOptions): Promise<Ready> {
   const { client, url, signals, tell, next } = work;
+  const quiet = await quieten(work);
   const { session, token } = await claimGiven({
     client,
     agentName: work.session.agentName,
@@ -44,7 +47,7 @@ export async function beginResumed(work: ResumedOptions): Promise<Ready> {
   const places = placesOf(sessions, session.id);
   const worktrees = join(dirname(sessions), 'worktrees');
   const host = hostOf(process.env);
-  const settle = () => spotFor(work, session, places, worktrees);
+  const settle = () => spotFor(work, session, quiet, places, worktrees);
   const { spot, prompt, promptFile } = await prepare({ session, token, url, places, host }, settle);
   const worktree = spot.worktree ?? spot.cwd;
   return {
@@ -55,9 +58,28 @@ export async function beginResumed(work: ResumedOptions): Promise<Ready> {
   };
 }
 
+type Quiet = { isQuiet: boolean; left: Capture | undefined };
+
+/**
+ * Ends what lives on of the attempts before, and saves what one left that fell silent. Whatever came into the worktree
+ * of one that ended by its own word is its user's.
+ */
+async function quieten({ session, options, tell, signals }: ResumedOptions): Promise<Quiet> {
+  const { attempts } = session;
+  const before = attempts.find(({ id }) => id === session.resumedFrom);
+  if (!before || !isHere(before)) return { isQuiet: true, left: undefined };
+  const marks = attempts.map(({ id }) => `DEFIB_SESSION_ID=${id}`);
+  const isQuiet = (await endMarked(marks, options.grace * 1000)).length === 0;
+  if (before.status !== 'timed_out') return { isQuiet, left: undefined };
+  const places = placesOf(sessionsFolder(process.env), before.id);
+  const left = { before, places, maxBundleBytes: maxBundle(), tell, hurry: signals.hurry };
+  return { isQuiet, left: await saveLeft(left) };
+}
+
 async function spotFor(
-  { client, session: waiting, options, tell }: ResumedOptions,
+  { client, session: waiting, tell }: ResumedOptions,
   session: Session,
+  { isQuiet, left }: Quiet,
   places: Places,
   worktrees: string,
 ): Promise<Spot> {
@@ -75,12 +97,9 @@ async function spotFor(
     const worktree = here ?? worktreeOf(cwd, process.env);
     return { worktree, cwd: here ?? cwd, place: here === null ? undefined : 'same' };
   }
-  const saved = here === null ? undefined : await savedIn(here, commit);
+  const saved = left ?? (here === null ? undefined : await savedIn(here, commit));
   if (here !== null && saved) {
-    const marks = attempts.map((each) => `DEFIB_SESSION_ID=${each.id}`);
-    const left = await endMarked(marks, options.grace * 1000);
     const spot = { worktree: here, cwd: here, place: undefined };
-    const isQuiet = left.length === 0;
     return await findSpot({ before: spot, saved, isQuiet, session, places, worktrees, tell });
   }
   const target = join(worktrees, session.id);
