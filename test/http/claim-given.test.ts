@@ -91,6 +91,20 @@ describe('a given session', () => {
     expect(first.body.continuation).toContain('attempt 2');
   });
 
+  it('is named to who begins its issue again', async () => {
+    const issueUrl = 'https://github.com/acme/app/issues/8';
+    const one = await flow.start({ issueUrl });
+    await stop(one, { goesOn: true });
+    const heir = await heirOf(one.id);
+    const again = await flow.service.call('POST', '/api/agents/builder/sessions', {
+      token: flow.agent,
+      body: { objective: 'again', issueUrl },
+    });
+    expect(again).toMatchObject({ status: 409, body: { code: 'issue_claimed' } });
+    expect(again.body.detail).toContain(`defib resume ${heir.id}`);
+    expect((await claim({ resumedFrom: one.id })).status).toBe(200);
+  });
+
   it('is waited for as long as its back-off', async () => {
     await flow.policy({ resumeBackoffSeconds: 100 });
     const session = await flow.start();

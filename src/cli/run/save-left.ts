@@ -47,8 +47,6 @@ export async function saveLeft(options: LeftOptions): Promise<Capture | undefine
     const known = session.commit;
     await saves.save('resume');
     const api = sessionApi(session);
-    // It is refused, as the session has ended, and kept all the same.
-    const onRefused = (): void => undefined;
     const { makeWhole } = saves;
     await createDelivery({ api, outbox, tell, onRefused, makeWhole }).drain(DRAIN_MS, hurry);
     if (session.commit !== known) await recorded(api, session.commit);
@@ -57,6 +55,9 @@ export async function saveLeft(options: LeftOptions): Promise<Capture | undefine
     await leaveSession(places);
   }
 }
+
+/** What is sent is refused, as the session has ended, and kept all the same. */
+const onRefused = (): void => undefined;
 
 /** Waits until what was sent is what the next attempt goes on from. */
 async function recorded(api: ReturnType<typeof sessionApi>, commit: string | null): Promise<void> {

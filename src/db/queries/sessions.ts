@@ -101,10 +101,10 @@ export async function findSuccessor(db: Db, id: string): Promise<string | undefi
 export async function findLiveSessionOfIssue(
   db: Db,
   issueKey: string,
-): Promise<Pick<Session, 'id' | 'agent_name'> | undefined> {
+): Promise<Pick<Session, 'id' | 'agent_name' | 'status'> | undefined> {
   return await db
     .selectFrom('sessions')
-    .select(['id', 'agent_name'])
+    .select(['id', 'agent_name', 'status'])
     .where('issue_key', '=', issueKey)
     .where('ended_at', 'is', null)
     .executeTakeFirst();

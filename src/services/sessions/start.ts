@@ -73,6 +73,7 @@ async function explain(
   key: string | null,
 ): Promise<AppError> {
   const holder = key === null ? undefined : await findLiveSessionOfIssue(db, key);
+  if (issueUrl !== undefined && holder?.status === 'pending') return waits(issueUrl, holder);
   if (issueUrl !== undefined && holder) return claimed(issueUrl, `session ${holder.id}`);
   return new AppError(
     'conflict',
@@ -86,6 +87,12 @@ function claimed(issueUrl: string, holder: string): AppError {
     `${issueUrl} is being worked on by ${holder}. Take another issue, or wait until that ends.`,
   );
 }
+
+const waits = (issueUrl: string, { id, agent_name: name }: Pick<Session, 'id' | 'agent_name'>) =>
+  new AppError(
+    'issue_claimed',
+    `${issueUrl} was begun before, and waits as session ${id} of "${name}". Take it up with "defib resume ${id}" or POST /api/agents/${name}/claim {"sessionId": "${id}"}, or end it with POST /api/sessions/${id}/cancel.`,
+  );
 
 function noAgent(agentName: string): AppError {
   return new AppError(
