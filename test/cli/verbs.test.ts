@@ -38,6 +38,21 @@ describe('the verbs of the command line', () => {
     expect((await type(['retry'])).stderr).toContain('No session needs attention');
   });
 
+  it('cancel ends an agent that is at work, after its work was saved', async () => {
+    const { worktree } = flow.clone('cancelled');
+    const one = flow.run({
+      cwd: worktree,
+      script: `echo half > half.txt; touch begun; ${waitFor(join(flow.root, 'never'))}`,
+    });
+    const id = await flow.idOf(one);
+    await expect.poll(() => existsSync(join(worktree, 'begun')), { timeout: 60_000 }).toBe(true);
+    expect((await type(['cancel', id])).stdout).toContain('is cancelled');
+    expect(await one.exited).toMatchObject({ code: 90 });
+    expect(await flow.session(id)).toMatchObject({ status: 'cancelled', waitingFor: null });
+    expect((await flow.session(id)).attempts).toHaveLength(1);
+    expect((await type(['diff', id])).stdout).toContain('+half');
+  });
+
   it('stop saves a session that is at work and ends its agent', async () => {
     const { worktree } = flow.clone('stopped');
     const one = flow.run({

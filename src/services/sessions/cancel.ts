@@ -59,7 +59,7 @@ async function repeated(db: Db, id: string): Promise<Session> {
   throw new AppError(
     'session_ended',
     session.needs_attention
-      ? `This session has ended (${session.end_reason ?? session.status}) and waits for a person: "dismiss" takes it off the list, "resume" goes on with it.`
+      ? `This session has ended (${session.end_reason ?? session.status}) and waits for a person: "defib dismiss ${id}" (POST /api/sessions/${id}/dismiss) takes it off the list, "defib retry ${id}" (…/resume) goes on with it.`
       : `This session has ended (${session.end_reason ?? session.status}), and nothing of it waits.`,
   );
 }

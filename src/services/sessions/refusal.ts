@@ -41,18 +41,21 @@ export const notOver = (session: Session): AppError =>
       : `Session ${session.id} has ended (${session.end_reason ?? session.status}), and its next attempt is about to be made. ${wayOn(session)}`,
   );
 
-/** The verbs that move a session on, by where it stands. */
+/** The verbs that move a session on, by where it stands: as commands, and as calls. */
 export function wayOn(session: Session): string {
-  const { id, status } = session;
+  const { id, status, agent_name: agent } = session;
+  const call = (verb: string) => `POST /api/sessions/${id}/${verb}`;
+  const cancel = `"defib cancel ${id}" (${call('cancel')})`;
+  const retry = `"defib retry ${id}" (${call('resume')})`;
   if (status === 'completed') return 'It was completed: nothing is left to do but its result.';
   if (status === 'pending') {
-    return `It waits for its agent: POST /api/agents/${session.agent_name}/claim takes it up, POST /api/sessions/${id}/cancel ends it.`;
+    return `It waits for its agent: "defib resume ${id}" (POST /api/agents/${agent}/claim) takes it up, ${cancel} ends it.`;
   }
   if (session.ended_at === null) {
-    return `It is at work: POST /api/sessions/${id}/interrupt saves and ends it, to be resumed; …/cancel ends it for good.`;
+    return `It is at work: "defib stop ${id}" (${call('interrupt')}) saves and ends it, to be resumed; ${cancel} ends it for good.`;
   }
   if (session.resume_at !== null) {
-    return `It is resumed by itself: POST /api/sessions/${id}/resume does so now, …/cancel not at all.`;
+    return `It is resumed by itself: ${retry} does so now, ${cancel} has it not resumed.`;
   }
-  return `It has ended: POST /api/sessions/${id}/resume goes on with it, …/dismiss takes it off the list.`;
+  return `It has ended: ${retry} goes on with it, "defib dismiss ${id}" (${call('dismiss')}) takes it off the list.`;
 }
