@@ -30,96 +30,100 @@ describe.skipIf(!agentsAreInstalled()).each(recipes)('the real $agent', (recipe)
     await stage.close();
   });
 
+  /** The first attempt writes a file, and is thinking when its time is up; the second one goes on to the end. */
+  async function twoAttempts(options: string[], spawner?: object) {
+    const { worktree } = flow.clone('app');
+    await stage.prepare(recipe, worktree);
+    const env = stage.env(recipe, worktree);
+    // The agents look for their settings at home.
+    const atHome = { XDG_CONFIG_HOME: undefined, XDG_DATA_HOME: undefined };
+    await defib(['init', recipe.agent, '--user', '--yes'], { env: { ...env, ...atHome } });
+    const agentCommand = [
+      '/usr/bin/env',
+      ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
+      ...stage.command(recipe),
+    ];
+    const command = [...agentCommand, '{prompt}'];
+    const policy = {
+      leaseSeconds: LEASE_SECONDS,
+      ...(spawner && { spawner: { ...spawner, command } }),
+    };
+    await flow.service.call('PUT', '/api/agents/builder', { body: { policy } });
+
+    const { promise: forEver, resolve: letGo } = Promise.withResolvers<void>();
+    stage.model.say(
+      {
+        text: 'Decision: two files, because one is not enough.',
+        calls: recipe.todos?.([
+          { text: 'write made.txt', status: 'completed' },
+          { text: 'write ran.txt', status: 'in_progress' },
+        ]) ?? [recipe.failing],
+      },
+      { calls: [recipe.writeFile('made.txt', 'made\n', worktree)] },
+      { hold: forEver },
+    );
+    const args = ['run', '--grace=1', '--objective=make two files', ...options];
+    running = startDefib([...args, '--', ...agentCommand, 'Make two files.'], {
+      cwd: worktree,
+      env: {
+        DEFIB_URL: flow.service.url,
+        DEFIB_TOKEN: flow.agent,
+        DEFIB_AGENT: 'builder',
+        DEFIB_HOSTNAME: 'here',
+        HOME: stage.home,
+        ...atHome,
+      },
+    });
+    const thinking = () => stage.model.requests.length === 3;
+    await until('the model is thinking', thinking, PATIENCE_MS / 3);
+    const [first] = (await flow.service.call('GET', '/api/sessions')).body.items;
+    stage.model.say(
+      { calls: [recipe.shell('cat made.txt > ran.txt')] },
+      { text: 'Both files are there.' },
+    );
+    await flow.endsIn(first.id, LIMIT_SECONDS);
+    const second = await until('it goes on', () => stage.model.requests.at(3), PATIENCE_MS / 3);
+    letGo();
+    const prompt = second.input.map(({ text }) => text).join('\n');
+    expect(prompt).toContain('Continue: attempt 2');
+    expect(prompt).toContain('it reached its time limit');
+    expect(prompt).toContain('make two files');
+    expect(prompt).toContain('one is not enough');
+    if (recipe.todos) expect(prompt).toContain('write ran.txt');
+
+    const last = await until(
+      'the second attempt is done',
+      async () => {
+        const { attempts } = await flow.session(first.id);
+        return attempts.find(({ status }: { status: string }) => status === 'completed');
+      },
+      PATIENCE_MS / 3,
+    );
+    expect(last).toMatchObject({ attempt: 2, resumedFrom: first.id });
+    expect(await readFile(join(last.worktree, 'ran.txt'), 'utf8')).toBe('made\n');
+    await until('its branches are pruned', () => checkpointBranches(worktree).length === 0);
+    return { worktree, last, exit: await running.exited };
+  }
+
   test(
-    'is saved at its time limit, goes on in a new worktree, and leaves nothing behind',
+    'goes on by itself at its time limit, in the same worktree',
     { timeout: PATIENCE_MS },
     async () => {
-      const { worktree } = flow.clone('app');
-      await stage.prepare(recipe, worktree);
-      const env = stage.env(recipe, worktree);
-      await defib(['init', recipe.agent, '--user', '--yes'], { env });
-      const agentCommand = [
-        '/usr/bin/env',
-        ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
-        ...stage.command(recipe),
-      ];
-      await flow.service.call('PUT', '/api/agents/builder', {
-        body: {
-          policy: {
-            leaseSeconds: LEASE_SECONDS,
-            spawner: { type: 'command', command: [...agentCommand, '{prompt}'] },
-          },
-        },
-      });
+      const { worktree, last, exit } = await twoAttempts([]);
+      expect(exit, exit.stderr).toMatchObject({ code: 0 });
+      expect(last.worktree).toBe(worktree);
+    },
+  );
 
-      // The first attempt writes a file, and is thinking when its time is up.
-      const { promise: forEver, resolve: letGo } = Promise.withResolvers<void>();
-      stage.model.say(
-        {
-          text: 'Decision: two files, because one is not enough.',
-          calls: recipe.todos?.([
-            { text: 'write made.txt', status: 'completed' },
-            { text: 'write ran.txt', status: 'in_progress' },
-          ]) ?? [recipe.failing],
-        },
-        { calls: [recipe.writeFile('made.txt', 'made\n', worktree)] },
-        { hold: forEver },
-      );
-      running = startDefib(
-        [
-          'run',
-          '--grace=1',
-          '--objective=make two files',
-          '--',
-          ...agentCommand,
-          'Make two files.',
-        ],
-        {
-          cwd: worktree,
-          env: {
-            DEFIB_URL: flow.service.url,
-            DEFIB_TOKEN: flow.agent,
-            DEFIB_AGENT: 'builder',
-            DEFIB_HOSTNAME: 'here',
-            HOME: stage.home,
-          },
-        },
-      );
-      await until(
-        'the model is thinking',
-        () => stage.model.requests.length === 3,
-        PATIENCE_MS / 3,
-      );
-      const [first] = (await flow.service.call('GET', '/api/sessions')).body.items;
-      stage.model.say(
-        { calls: [recipe.shell('cat made.txt > ran.txt')] },
-        { text: 'Both files are there.' },
-      );
-      await flow.endsIn(first.id, LIMIT_SECONDS);
-      expect(await running.exited).toMatchObject({ code: 124 });
-      letGo();
-
-      const second = await until('it goes on', () => stage.model.requests.at(3), PATIENCE_MS / 3);
-      const prompt = second.input.map(({ text }) => text).join('\n');
-      expect(prompt).toContain('Continue: attempt 2');
-      expect(prompt).toContain('it reached its time limit');
-      expect(prompt).toContain('make two files');
-      expect(prompt).toContain('one is not enough');
-      if (recipe.todos) expect(prompt).toContain('write ran.txt');
-
-      const last = await until(
-        'the second attempt is done',
-        async () => {
-          const { attempts } = await flow.session(first.id);
-          return attempts.find(({ status }: { status: string }) => status === 'completed');
-        },
-        PATIENCE_MS / 3,
-      );
-      expect(last).toMatchObject({ attempt: 2, resumedFrom: first.id });
+  // How a worker starts an agent is the same for all of them.
+  test.skipIf(recipe.agent !== recipes[0]?.agent)(
+    'is started by a worker in a new worktree where nobody goes on',
+    { timeout: PATIENCE_MS },
+    async () => {
+      const { worktree, last, exit } = await twoAttempts(['--attempts=1'], { type: 'command' });
+      expect(exit).toMatchObject({ code: 124 });
       expect(last.worktree).not.toBe(worktree);
-      expect(await readFile(join(last.worktree, 'ran.txt'), 'utf8')).toBe('made\n');
       expect(existsSync(join(worktree, 'ran.txt'))).toBe(false);
-      await until('its branches are pruned', () => checkpointBranches(worktree).length === 0);
     },
   );
 });
