@@ -198,7 +198,8 @@ export function differences(was: Stand, is: Stand, left: readonly NotCaptured[] 
 }
 
 function isLeft(key: string, left: readonly NotCaptured[]): boolean {
-  if (/^history|^status # branch\.ab/.test(key)) return left.some(({ path }) => path === '.git/info/grafts');
+  if (/^history|^status # branch\.ab/.test(key))
+    return left.some(({ path }) => path === '.git/info/grafts');
   return left.some(({ path, reason }) => {
     const plain = Buffer.from(path.replace(/\/?\.git$/, '').replace(/\/$/, '')).toString('latin1');
     if (plain === '') return false;
