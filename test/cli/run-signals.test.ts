@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { put } from '../services/git/helpers.ts';
 import { signalAt } from '../setup/points.ts';
 import { carrying, startSupervised, type Supervised } from '../setup/supervised.ts';
 
@@ -135,7 +136,9 @@ describe('a supervisor that is asked to end', () => {
 describe('a session whose agent cannot be started', () => {
   it('is told to have failed, and is not resumed', async () => {
     const { worktree } = flow.clone('typo');
-    const one = flow.run({ cwd: worktree, program: [join(flow.root, 'no-such-agent')] });
+    // It is there, and what it is to be run by is not.
+    put(flow.root, 'broken-agent', '#!/no/such/interpreter\n', 0o755);
+    const one = flow.run({ cwd: worktree, program: [join(flow.root, 'broken-agent')] });
     expect(await one.exited).toMatchObject({ code: 127 });
     const id = await flow.idOf(one);
     expect(await flow.session(id)).toMatchObject({ status: 'failed' });
