@@ -95,7 +95,9 @@ function newest(asked: SessionWithAttempts): SessionWithAttempts {
       `"defib stop ${last.id} --no-resume" ends it; "defib restore ${last.id}" gets what is saved so far.`,
     );
   }
-  return { ...last, attempts: asked.attempts };
+  // One that completed late may have a successor that was called off.
+  const done = asked.attempts.find(({ status }) => status === 'completed');
+  return { ...(done ?? last), attempts: asked.attempts };
 }
 
 /** From the bundle, on the commits that the repository has, or else its remote. */
