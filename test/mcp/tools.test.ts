@@ -108,6 +108,13 @@ async function superseded(): Promise<Started & { successorId: string }> {
     return attempts.find(({ resumedFrom }: { resumedFrom: string }) => resumedFrom === session.id)
       ?.id as string | undefined;
   });
+  // At work: of one that only waits, a late word of success would still be heard.
+  await flow
+    .db()
+    .updateTable('sessions')
+    .set({ status: 'running', spawn_at: null })
+    .where('id', '=', successorId)
+    .execute();
   return { ...session, successorId };
 }
 
