@@ -118,8 +118,10 @@ export async function notePruned(db: Db, sessionId: string): Promise<void> {
       WHERE session_id = ${sessionId} AND pruned_at IS NULL AND bundle_id IS NULL`.execute(trx);
     await sql`
       UPDATE sessions SET prune_at = (
-        -- Looked at again on the way: it may have landed.
-        SELECT least(sessions.prune_at, max(done.result_until)) FROM sessions AS done
+        -- Looked at again on the way: it may have landed. Without a result that is kept, there is nothing left to do.
+        SELECT CASE WHEN max(done.result_until) IS NOT NULL
+          THEN least(sessions.prune_at, max(done.result_until)) END
+        FROM sessions AS done
         WHERE done.root_id = sessions.root_id AND EXISTS (
           SELECT FROM checkpoints
           WHERE checkpoints.session_id = sessions.id AND pruned_at IS NULL))
