@@ -116,7 +116,7 @@ export const COMMANDS: CommandEntry[] = [
   },
   {
     name: 'doctor',
-    summary: 'find what is wrong, and how to mend it',
+    summary: 'find what is wrong, and how to fix it',
     load: () => import('./doctor.ts'),
   },
   {

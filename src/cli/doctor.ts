@@ -11,7 +11,7 @@ export function define(command: Command): void {
   withJson(command)
     .description(
       'Looks at this machine, the settings in the environment and the service, and says what is\n' +
-        'wrong and how to mend it. Exits with 1 when something is wrong. Changes nothing.',
+        'wrong and how to fix it. Exits with 1 when something is wrong. Changes nothing.',
     )
     .addHelpText(
       'after',
@@ -40,7 +40,7 @@ const MARKS = {
 
 function line({ check, state, detail, fix }: Finding): string {
   const told = `${MARKS[state]}  ${check}: ${oneLine(detail)}`;
-  return fix === undefined ? told : `${told}\n         mend it: ${oneLine(fix)}`;
+  return fix === undefined ? told : `${told}\n         fix it: ${oneLine(fix)}`;
 }
 
 function verdict(findings: Finding[]): string {

@@ -24,7 +24,7 @@ function explain(error: unknown, url: string): string {
     case '28000':
       return `${where} refuses the user or the password. Mend DATABASE_URL.`;
     case '3D000':
-      return `${where} has no database "${address?.pathname.slice(1)}". Create it, or mend DATABASE_URL.`;
+      return `${where} has no database "${address?.pathname.slice(1)}". Create it, or fix DATABASE_URL.`;
     // PgBouncer and its like refuse settings that they cannot keep for a client.
     case '08P01':
       return `${where} is a pooler that refuses the settings of our connections. Give the database's own address, or set DEFIB_DATABASE_POOLER=transaction.`;

@@ -27,7 +27,7 @@ import * as watchPasses from './migrations/0019_watch_passes.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
- * down: a mistake is mended by the next migration.
+ * down: a mistake is fixed by the next migration.
  */
 const migrations: Record<string, Migration> = {
   '0001_agents_tokens_runs': agentsTokensRuns,

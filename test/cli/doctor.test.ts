@@ -57,10 +57,10 @@ describe('defib doctor', () => {
     expect(find('token')).toMatchObject({ detail: 'valid, of an operator' });
   });
 
-  it('tells people what is wrong and how to mend it', async () => {
+  it('tells people what is wrong and how to fix it', async () => {
     const env = { ...operatorOf(service), DEFIB_TOKEN: 'nonsense' };
     const { code, stdout } = await defib(['doctor'], { env, cwd: folder });
-    expect(stdout).toMatch(/^WRONG {4}token: .*\n {9}mend it: Set DEFIB_TOKEN/m);
+    expect(stdout).toMatch(/^WRONG {4}token: .*\n {9}fix it: Set DEFIB_TOKEN/m);
     expect(stdout).toContain('1 of 10 checks');
     expect(code).toBe(1);
   });

@@ -69,7 +69,7 @@ describe('a service that is away', () => {
     put(flow.root, 'middle.2', '');
     await until('two wait', () => waiting() === 2);
     expect(one.stderr().match(/kept on disk/g)).toHaveLength(1);
-    proxy.mend();
+    proxy.restore();
     await until('all was sent', async () => (await flow.checkpoints(id)).length === 3);
     put(flow.root, 'middle.3', '');
     expect(await one.exited).toMatchObject({ code: 0 });
@@ -95,7 +95,7 @@ describe('a service that is away', () => {
     proxy.cut();
     put(flow.root, 'answer.1', '');
     await until('both wait', () => waitingOf(id) === 2);
-    proxy.mend();
+    proxy.restore();
     await until('all was sent', () => waitingOf(id) === 0);
     put(flow.root, 'answer.2', '');
     expect(await one.exited).toMatchObject({ code: 0 });
@@ -125,7 +125,7 @@ describe('a service that is away', () => {
 
     const early = await defib(['sync'], { env: flow.env });
     expect(early).toMatchObject({ code: 1 });
-    proxy.mend();
+    proxy.restore();
     const late = await defib(['sync', '--json'], { env: flow.env });
     expect(JSON.parse(late.stdout)).toMatchObject([{ id, left: 0 }]);
     expect(late.code).toBe(0);

@@ -85,7 +85,7 @@ test('a server that no longer answers is given up, and asked anew once it is bac
     expect(lost).toMatchObject({ message: expect.stringContaining('did not answer') });
     expect(isDatabaseAway(lost)).toBe(true);
     expect(brief.totalCount).toBe(0);
-    proxy.mend();
+    proxy.restore();
     expect((await brief.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   } finally {
     await brief.end();

@@ -30,7 +30,7 @@ async function startBehindProxy() {
   const service = await startService('postgres', { worker: false, database, env });
   closers.push(service.stop);
   // Before the service stops it must be able to reach what it closes.
-  closers.push(() => Promise.resolve(proxy.mend()));
+  closers.push(() => Promise.resolve(proxy.restore()));
   return { service, proxy };
 }
 
@@ -80,7 +80,7 @@ describe('/readyz', () => {
       });
       expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
       expect((await service.call('GET', '/healthz', { token: null })).status).toBe(200);
-      proxy.mend();
+      proxy.restore();
       await until('the service is ready again', () => isReady(service));
     },
   );

@@ -92,7 +92,7 @@ it('leaves out what it cannot read while the database is gone', async () => {
       expect(status).toBe(200);
       expect(valueOf(text, 'defib_runs_queued')).toBeUndefined();
       expect(valueOf(text, 'defib_waiters')).toBe(0);
-      proxy.mend();
+      proxy.restore();
       await until(
         'the figure is back',
         async () => valueOf((await scrape(service)).text, 'defib_runs_queued') === 0,

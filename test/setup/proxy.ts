@@ -11,7 +11,7 @@ export type Proxy = {
   /** Passes what is asked on, and no answer back, as a network that breaks in between. */
   mute(): void;
   /** Passes connections on again. */
-  mend(): void;
+  restore(): void;
   close(): Promise<void>;
 };
 
@@ -55,7 +55,7 @@ export async function startProxy(url: string): Promise<Proxy> {
     mute: () => {
       state = 'mute';
     },
-    mend: () => {
+    restore: () => {
       state = 'open';
       endAll();
     },

@@ -71,7 +71,7 @@ async function rootCheck(root: string): Promise<Finding> {
   const check = `worktree root ${root}`;
   const info = await stat(root).catch(() => undefined);
   if (!info)
-    return wrong(check, 'it is not there', `mkdir -p '${root}', or mend DEFIB_WORKTREE_ROOTS.`);
+    return wrong(check, 'it is not there', `mkdir -p '${root}', or fix DEFIB_WORKTREE_ROOTS.`);
   if (!info.isDirectory()) return wrong(check, 'it is no folder', 'Mend DEFIB_WORKTREE_ROOTS.');
   const { R_OK, W_OK, X_OK } = constants;
   return access(root, R_OK | W_OK | X_OK).then(
@@ -80,7 +80,7 @@ async function rootCheck(root: string): Promise<Finding> {
       wrong(
         check,
         `this account (uid ${process.getuid?.()}) may not read and write it`,
-        `Give it to this account, run the workers as its owner (uid ${info.uid}), or mend DEFIB_WORKTREE_ROOTS.`,
+        `Give it to this account, run the workers as its owner (uid ${info.uid}), or fix DEFIB_WORKTREE_ROOTS.`,
       ),
   );
 }
@@ -107,7 +107,7 @@ async function databaseCheck({ databaseUrl }: Config): Promise<Finding> {
           'Run "defib release" before web and worker start; "defib up" migrates by itself.',
         );
   } catch (error) {
-    return wrong('database', messageOf(error), 'Start PostgreSQL there, or mend DATABASE_URL.');
+    return wrong('database', messageOf(error), 'Start PostgreSQL there, or fix DATABASE_URL.');
   } finally {
     await db.destroy();
   }
@@ -133,7 +133,7 @@ async function redisCheck({ redisUrl, databaseUrl, queuePrefix }: Config): Promi
       'redis',
       messageOf(error),
       'Set maxmemory-policy to noeviction: redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf. ' +
-        'Where it does not answer, start it or mend REDIS_URL.',
+        'Where it does not answer, start it or fix REDIS_URL.',
     );
   }
 }

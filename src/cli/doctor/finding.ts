@@ -1,4 +1,4 @@
-/** What one check found. What is wrong comes with how to mend it. */
+/** What one check found. What is wrong comes with how to fix it. */
 export type Finding = { check: string; detail: string } & (
   { state: 'ok' | 'skipped'; fix?: never } | { state: 'wrong'; fix: string }
 );

@@ -25,7 +25,7 @@ const PAUSE_SECONDS = 1;
  * Gives each run once, when it has ended. Never ends by itself: while the server is gone it waits, and
  * what happened in the meantime comes afterwards.
  *
- * @throws DefibError for what waiting cannot mend, such as a token that is not valid
+ * @throws DefibError for what waiting cannot fix, such as a token that is not valid
  */
 export async function* follow(
   client: Client,

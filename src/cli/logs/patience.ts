@@ -28,6 +28,6 @@ export function createPatience(tell: (text: string) => void, { forMs = Infinity 
   };
 }
 
-/** What a restart or less load mends. A proxy before the server answers with a 502 or 504. */
+/** What a restart or less load fixes. A proxy before the server answers with a 502 or 504. */
 const isPassing = ({ code, problem }: DefibError): boolean =>
   code === 'unreachable' || code === 'rate_limited' || (problem.status ?? 0) > 500;

@@ -147,7 +147,7 @@ export const isRefusal = ({ code }: DefibError): boolean =>
   ['session_ended', 'session_superseded', 'unauthorized', 'not_found'].includes(code);
 
 /**
- * What a restart or less load mends. `unavailable` may also mean that the service cannot reach what a
+ * What a restart or less load fixes. `unavailable` may also mean that the service cannot reach what a
  * bundle builds on: after some patience, one that builds on nothing is sent.
  */
 function isPassing(

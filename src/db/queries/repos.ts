@@ -85,7 +85,7 @@ export async function listReposOfAgents(
   return grouped;
 }
 
-/** Lets the next heartbeat ask upstream again at once, e.g. after the operator mended the cause. */
+/** Lets the next heartbeat ask upstream again at once, e.g. after the operator fixed the cause. */
 export async function clearRepoFailures(db: Db, id: string): Promise<void> {
   await db
     .updateTable('repos')

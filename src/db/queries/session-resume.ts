@@ -85,7 +85,7 @@ export async function startSpawn(
 /** SQL: a while that doubles with each try, up to eight and a half minutes. */
 const NEXT_TRY = sql`make_interval(secs => 2 ^ least(spawn_tries, 9))`;
 
-/** A person is told while it is still tried: what is wrong may be for him to mend. */
+/** A person is told while it is still tried: what is wrong may be theirs to fix. */
 const TELL_AFTER_TRIES = 3;
 
 /**

@@ -42,7 +42,7 @@ export async function readStatus(db: Db, settings: SessionSettings, now: number)
       sessionId: one.id,
       agentName: one.agentName,
       reason: reasonOf(one),
-      // One that is still tried waits for what is wrong to be mended.
+      // One that is still tried waits for what is wrong to be fixed.
       verb: one.status === 'pending' ? 'show' : 'retry',
     })),
     results: results.filter(isOpen).map(toStatus),
