@@ -82,7 +82,7 @@ function describe(url: string, status: Status, running: Session[]): string {
         short(one.sessionId),
         one.agentName,
         one.state,
-        one.keptUntil === null ? '-' : `kept until ${ago(one.keptUntil)}`,
+        one.keptUntil === null ? '-' : `goes ${ago(one.keptUntil)}`,
         `defib bring ${short(one.sessionId)}`,
       ]),
     ),

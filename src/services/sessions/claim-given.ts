@@ -93,7 +93,7 @@ async function waitForSuccessor(db: Db, settings: SessionSettings, session: Sess
   if (session.needs_attention || (outlook?.wanted && !outlook.hasBudget)) {
     throw new AppError(
       'conflict',
-      `The resume budget is spent: attempt ${attempt} was the last one. Look at what was saved with "defib show ${id}", and go on with POST /api/sessions/${id}/resume, or raise the agent's policy.resumeBudget.`,
+      `The resume budget is spent: attempt ${attempt} was the last one. Look at what was saved with "defib show ${id}", and go on with "defib resume ${id}" (POST /api/sessions/${id}/resume), or raise the agent's policy.resumeBudget.`,
     );
   }
   if (!outlook?.wanted) throw ended(session);
