@@ -58,6 +58,20 @@ describe('a checkpoint that was accepted', () => {
     });
   });
 
+  it('is gone on from with a word on what is ignored since', async () => {
+    const { worktree } = flow.clone('ignored-later');
+    put(worktree, '.gitignore', 'late.log\n');
+    const session = await flow.start({ worktree });
+    await withWorker(async () => {
+      expect((await session.post('checkpoints', SAID)).status).toBe(201);
+      put(worktree, 'late.log', 'a log\n');
+      await flow.expire(session.id);
+      const heir = await flow.claim();
+      expect(heir.continuation).toContain('late.log');
+      await heir.post('finish', { outcome: 'failed' });
+    });
+  });
+
   it('of a partial clone whose remote is gone is resumed, and says that it cannot show its changes', async () => {
     const { remote } = flow.clone('whole');
     const worktree = join(flow.root, 'work', 'partial');

@@ -38,6 +38,12 @@ export type CapturedWork = {
   local: boolean;
 };
 
+/** What the next capture must know of a checkpoint. */
+export type LastCommit = Pick<
+  CheckpointRow,
+  'id' | 'run_id' | 'number' | 'commit' | 'durability' | 'not_captured'
+>;
+
 /** Everything but the patch, which may be long. */
 const COLUMNS = [
   'id',
@@ -186,13 +192,10 @@ export async function findCheckpointOfRun(
 }
 
 /** The session's newest checkpoint that has a commit: what the next capture builds on. */
-export async function findLastCommit(
-  db: Db,
-  sessionId: string,
-): Promise<Pick<CheckpointRow, 'id' | 'run_id' | 'number' | 'commit' | 'durability'> | undefined> {
+export async function findLastCommit(db: Db, sessionId: string): Promise<LastCommit | undefined> {
   return await db
     .selectFrom('checkpoints')
-    .select(['id', 'run_id', 'number', 'commit', 'durability'])
+    .select(['id', 'run_id', 'number', 'commit', 'durability', 'not_captured'])
     .where('session_id', '=', sessionId)
     .where('commit', 'is not', null)
     .orderBy('number', 'desc')

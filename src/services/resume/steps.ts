@@ -44,7 +44,13 @@ const onPredecessor = (step: CheckpointStep): ResumeStep => ({
   },
 });
 
-/** What the last checkpoint has already is not recorded again, if its branch is noted too. */
+const pathsOf = (list: readonly { path: string }[]): string =>
+  list
+    .map(({ path }) => path)
+    .toSorted()
+    .join('\0');
+
+/** What the last checkpoint has already, and names as left out, is not recorded again, if its branch is noted too. */
 const recordChanges: CheckpointStep = {
   name: 'record checkpoint',
   level: 'best-effort',
@@ -52,10 +58,11 @@ const recordChanges: CheckpointStep = {
   run: async (saving, signal) => {
     const { session, taken } = saving;
     if (!session || !taken) return { skipped: true };
-    const { commit } = taken.capture;
+    const { commit, notCaptured } = taken.capture;
     const last = await findLastCommit(saving.deps.db, session.id);
     const noted = !saving.moved || session.local_commit === commit;
-    if (last?.commit === commit && noted) {
+    const told = last !== undefined && pathsOf(last.not_captured) === pathsOf(notCaptured);
+    if (last?.commit === commit && noted && told) {
       // Whoever recorded it may have died before it was stored or pushed, and so may we.
       if (last.durability === 'local' || last.run_id === saving.run.id) {
         saving.checkpoint = await findCheckpoint(saving.deps.db, last.id);
