@@ -60,7 +60,7 @@ export const COMMANDS: CommandEntry[] = [
   },
   {
     name: 'worktrees',
-    summary: 'list and remove the worktrees of resumed sessions on this machine',
+    summary: 'list and remove worktrees of resumed sessions',
     load: () => import('./worktrees.ts'),
   },
   {
