@@ -116,6 +116,8 @@ describe.each(backends)('a checkpoint sent as a bundle, on %s', (backend) => {
       WHERE session_id = ${session.id}`.execute(flow.db());
     expect((await left()).rows[0]?.n).toBeLessThanOrEqual(2);
     await session.post('finish', { outcome: 'completed' });
+    await until('but its result it is pruned', async () => (await left()).rows[0]?.n === 1);
+    await flow.service.call('POST', `/api/sessions/${session.id}/dismiss`);
     await until('it is pruned', async () => (await left()).rows[0]?.n === 0);
   });
 });
