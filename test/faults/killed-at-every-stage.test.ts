@@ -56,6 +56,8 @@ const resumePoints: Point[] = [
   finished('resume'),
 ];
 
+const everyThird = <T>(items: readonly T[]): T[] => items.filter((_, n) => n % 3 === 0);
+
 describe.each(backends)(
   'workers killed one after another, on %s',
   { timeout: 300_000 },
@@ -72,7 +74,8 @@ describe.each(backends)(
       typeof point === 'string' ? killAtStage(flow, point) : killAtWrite(flow, point);
     /** Each death at its point; more of them than are allowed one run. */
     async function killAtEach(points: readonly Point[]): Promise<void> {
-      for (const point of points) {
+      // What a death leaves in git and PostgreSQL is the same on both; here the queue forgets, or hands out again.
+      for (const point of backend === 'redis' ? everyThird(points) : points) {
         await killAt(point);
         await sql`UPDATE runs SET deaths = 0 WHERE finished_at IS NULL`.execute(flow.db());
       }
