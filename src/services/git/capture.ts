@@ -118,7 +118,7 @@ async function captureWith(
   const result = await record(session, round.user, round.taken, noted?.taken ?? null, git);
   if (result === null) return null;
   await reached(options, 'committed');
-  const proven = await prove({ session, round, result, fresh: noted === null }, git);
+  const proven = await prove({ session, round, result }, git);
   if (proven === null) return null;
   await keep(dir, index, proven, round, noted);
   await reached(options, 'kept');

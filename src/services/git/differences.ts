@@ -6,17 +6,22 @@ import type { ObjectFormat } from './private-dir.ts';
 export type Difference = {
   path: Buffer;
   status: string;
+  /** In octal; `000000`: there is none. */
+  oldMode: string;
   mode: string;
   oldOid: string;
   oid: string | null;
 };
+
+/** Of a submodule's entry in a tree. */
+export const GITLINK_MODE = '160000';
 
 export const EMPTY_TREE: Record<ObjectFormat, string> = {
   sha1: '4b825dc642cb6eb9a060e54bf8d69288fbee4904',
   sha256: '6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321',
 };
 
-/** What differs between a commit (or nothing) and a tree. Renames count as two paths. */
+/** What differs between a commit or tree (or nothing) and a tree. Renames count as two paths. */
 export async function differences(
   from: string | null,
   to: string,
@@ -41,10 +46,11 @@ export async function differences(
   const records = splitNul(stdout);
   const found: Difference[] = [];
   for (let n = 0; n + 1 < records.length; n += 2) {
-    const [, mode = '', oldOid = '', oid = '', status = ''] =
-      records[n]?.toString('latin1').split(' ') ?? [];
-    const object = mode === '000000' || mode === '160000' ? null : oid;
-    found.push({ path: records[n + 1] ?? Buffer.alloc(0), status, mode, oldOid, oid: object });
+    const [oldMode = '', mode = '', oldOid = '', oid = '', status = ''] =
+      records[n]?.toString('latin1', 1).split(' ') ?? [];
+    const object = mode === '000000' || mode === GITLINK_MODE ? null : oid;
+    const path = records[n + 1] ?? Buffer.alloc(0);
+    found.push({ path, status, oldMode, mode, oldOid, oid: object });
   }
   return found;
 }

@@ -2,16 +2,15 @@ import { lstat } from 'node:fs/promises';
 import { AppError } from '../../errors.ts';
 import type { Capture } from './capture-types.ts';
 import type { RepositoryConfig } from './config.ts';
-import { EMPTY_TREE } from './differences.ts';
+import { differences, EMPTY_TREE, GITLINK_MODE } from './differences.ts';
 import type { GitOptions } from './git.ts';
-import { git, gitText, splitNul } from './git.ts';
-import { GITLINK } from './index-file.ts';
+import { gitText } from './git.ts';
 import { displayPath } from './names.ts';
 import { record } from './record.ts';
 import { rehearse } from './restore/rehearse.ts';
 import type { Round } from './rounds.ts';
 import type { Session, UserState } from './user-state.ts';
-import { absolute } from './vet.ts';
+import { absolute, isOnlyNote } from './vet.ts';
 
 /*
  * What is called saved can be restored. Trying that takes time, so it is done where experience says that something can go wrong, and now and then elsewhere.
@@ -23,8 +22,6 @@ export type Proof = {
   session: Session;
   round: Round;
   result: Capture;
-  /** Whether the private index was made anew by this capture. */
-  fresh: boolean;
 };
 
 /**
@@ -95,12 +92,11 @@ function withoutSparse(config: RepositoryConfig): RepositoryConfig {
 }
 
 /** Whether anything was met that a plain worktree does not have. */
-function isUnusual({ session, round, fresh }: Proof): boolean {
+function isUnusual({ session, round }: Proof): boolean {
   const { user, look, taken } = round;
   const { staged, operation, warnings } = user;
   const { values } = session.config;
   return (
-    fresh ||
     operation.kind !== null ||
     staged.flags !== '' ||
     staged.unmerged !== '' ||
@@ -109,7 +105,7 @@ function isUnusual({ session, round, fresh }: Proof): boolean {
     values.has('extensions.partialclone') ||
     values.get('core.filemode') === 'false' ||
     [...values.keys()].some((key) => UNUSUAL_SETTING.test(key)) ||
-    taken.notCaptured.some(({ reason }) => !reason.startsWith('ignored')) ||
+    !taken.notCaptured.every(isOnlyNote) ||
     [...look.scan.changed, ...look.scan.gone].some(isOdd)
   );
 }
@@ -123,25 +119,10 @@ async function droppedPath({ session, round }: Proof, options: GitOptions) {
   const { taken, user } = round;
   if (user.staged.tree === taken.tree) return null;
   const listed = new Set(taken.notCaptured.map(({ path }) => path.replace(/\/$/, '')));
-  const { stdout } = await git(
-    [
-      'diff-tree',
-      '-r',
-      '-z',
-      '--raw',
-      '--no-renames',
-      '--ignore-submodules=all',
-      '--diff-filter=D',
-      user.staged.tree,
-      taken.tree,
-    ],
-    options,
-  );
-  const records = splitNul(stdout);
-  for (let n = 0; n + 1 < records.length; n += 2) {
-    const path = records[n + 1] ?? Buffer.alloc(0);
-    const mode = Number.parseInt(records[n]?.toString('latin1', 1, 7) ?? '', 8);
-    if (mode === GITLINK || isListed(displayPath(path), listed)) continue;
+  const { objectFormat } = session.dir;
+  const found = await differences(user.staged.tree, taken.tree, objectFormat, options);
+  for (const { path, status, oldMode } of found) {
+    if (status !== 'D' || oldMode === GITLINK_MODE || isListed(displayPath(path), listed)) continue;
     if (await isThere(session.repository.worktree, path)) return displayPath(path);
   }
   return null;
