@@ -12,7 +12,7 @@ export class ConfigError extends Error {
     super(
       `The configuration has ${problems.length} mistake(s):\n` +
         problems.map((problem) => `  - ${problem}`).join('\n') +
-        '\nMend the environment (see .env.example) and start again.',
+        '\nFix the environment (see .env.example) and start again.',
     );
     this.name = 'ConfigError';
   }

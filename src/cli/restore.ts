@@ -29,7 +29,7 @@ export function define(command: Command): void {
       `
 Examples:
   defib restore $SESSION
-  cd "$(defib restore $SESSION --into /work/app)"
+  cd "$(defib restore $SESSION --into /srv/app)"
   defib restore $SESSION --checkpoint 3
   defib restore $SESSION --base ~/src/app --print-prompt > prompt.md
 

@@ -22,7 +22,7 @@ function explain(error: unknown, url: string): string {
   switch (code) {
     case '28P01':
     case '28000':
-      return `${where} refuses the user or the password. Mend DATABASE_URL.`;
+      return `${where} refuses the user or the password. Fix DATABASE_URL.`;
     case '3D000':
       return `${where} has no database "${address?.pathname.slice(1)}". Create it, or fix DATABASE_URL.`;
     // PgBouncer and its like refuse settings that they cannot keep for a client.

@@ -118,7 +118,7 @@ function folderError(dataDir: string, cause: unknown): AppError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new AppError(
     'unavailable',
-    `Cannot use the data folder ${dataDir} for the embedded PostgreSQL: ${why}. Mend ` +
+    `Cannot use the data folder ${dataDir} for the embedded PostgreSQL: ${why}. Fix ` +
       'that, or set DEFIB_DATA_DIR to another folder, or set DATABASE_URL to use a server of your own.',
     { cause },
   );

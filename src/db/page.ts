@@ -13,5 +13,14 @@ export function toPage<T extends { id: string }>(rows: T[], limit: number): Page
   return { items, nextCursor: rows.length > limit && last ? last.id : null };
 }
 
+/** One page of a query of whole rows, newest first. */
+export async function newestFirst<Row extends { id: string }>(
+  query: Newest<Row>,
+  { limit, cursor }: PageRequest,
+): Promise<Page<Row>> {
+  const after = cursor === undefined ? query : query.where('id', '<', cursor);
+  return toPage(await after.orderBy('id', 'desc').limit(limit + 1).execute(), limit);
+}
+
 /** Ids that begin alike. */
 export type IdRange = { from: string; to: string };

@@ -12,7 +12,7 @@ const ADVICE: Record<string, string> = {
   session_superseded:
     'Stop working at once and change no more files: another agent goes on with this work, and two would undo each other.',
   issue_claimed: 'Do not work on this issue.',
-  invalid: 'Mend the arguments and call again.',
+  invalid: 'Fix the arguments and call again.',
   too_large: 'Shorten it and call again: leave out transcriptTail first, then long lists.',
   rate_limited: LATER,
   overloaded: LATER,

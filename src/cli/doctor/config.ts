@@ -17,7 +17,7 @@ export async function configChecks(): Promise<Finding[]> {
     config = loadConfig(process.env);
   } catch (error) {
     return [
-      wrong('settings', messageOf(error), 'Mend the environment: .env.example lists all settings.'),
+      wrong('settings', messageOf(error), 'Fix the environment: .env.example lists all settings.'),
       skipped('database', 'needs the settings'),
       skipped('redis', 'needs the settings'),
     ];
@@ -72,7 +72,7 @@ async function rootCheck(root: string): Promise<Finding> {
   const info = await stat(root).catch(() => undefined);
   if (!info)
     return wrong(check, 'it is not there', `mkdir -p '${root}', or fix DEFIB_WORKTREE_ROOTS.`);
-  if (!info.isDirectory()) return wrong(check, 'it is no folder', 'Mend DEFIB_WORKTREE_ROOTS.');
+  if (!info.isDirectory()) return wrong(check, 'it is no folder', 'Fix DEFIB_WORKTREE_ROOTS.');
   const { R_OK, W_OK, X_OK } = constants;
   return access(root, R_OK | W_OK | X_OK).then(
     () => ok(check, 'can be read and written'),

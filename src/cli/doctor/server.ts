@@ -13,7 +13,7 @@ export async function serverChecks(): Promise<Finding[]> {
   try {
     url = serviceUrl();
   } catch (error) {
-    const fix = (error instanceof CliError && error.hint) || 'Mend DEFIB_URL.';
+    const fix = (error instanceof CliError && error.hint) || 'Fix DEFIB_URL.';
     return [wrong('server', messageOf(error), fix)];
   }
   const token = await findToken(url);

@@ -104,7 +104,7 @@ async function syncFolder(path: string): Promise<void> {
 function initdbFailed(pgdata: string, stderr: string): AppError {
   return new AppError(
     'unavailable',
-    `Cannot make the database folder ${pgdata}. Mend what initdb complains about, or set DEFIB_DATA_DIR ` +
+    `Cannot make the database folder ${pgdata}. Fix what initdb complains about, or set DEFIB_DATA_DIR ` +
       `to another folder, or set DATABASE_URL to use a server of your own. initdb says:\n${stderr}`,
   );
 }

@@ -81,7 +81,7 @@ function startError({ place }: StartOptions, failure: StartFailure): AppError {
   return new AppError(
     'unavailable',
     `The embedded PostgreSQL did not start: ${failure.reason}. Its log ${logFileOf(place.pgdata)} ends ` +
-      `with:\n${failure.logTail || '(nothing)'}\nMend what it complains about, or set DEFIB_DATA_DIR to ` +
+      `with:\n${failure.logTail || '(nothing)'}\nFix what it complains about, or set DEFIB_DATA_DIR to ` +
       'another folder, or set DATABASE_URL to use a server of your own.',
   );
 }
