@@ -1,3 +1,6 @@
+import { type SelectQueryBuilder, sql } from 'kysely';
+import type { Database } from './schema.ts';
+
 /** One page of a list. `nextCursor` is null on the last page. */
 export type Page<T> = { items: T[]; nextCursor: string | null };
 
@@ -14,12 +17,17 @@ export function toPage<T extends { id: string }>(rows: T[], limit: number): Page
 }
 
 /** One page of a query of whole rows, newest first. */
-export async function newestFirst<Row extends { id: string }>(
-  query: Newest<Row>,
+export async function newestFirst<Table extends keyof Database, Row extends { id: string }>(
+  query: SelectQueryBuilder<Database, Table, Row>,
   { limit, cursor }: PageRequest,
 ): Promise<Page<Row>> {
-  const after = cursor === undefined ? query : query.where('id', '<', cursor);
-  return toPage(await after.orderBy('id', 'desc').limit(limit + 1).execute(), limit);
+  const id = sql.ref<string>('id');
+  const after = cursor === undefined ? query : query.where(id, '<', cursor);
+  const rows = await after
+    .orderBy(id, 'desc')
+    .limit(limit + 1)
+    .execute();
+  return toPage(rows, limit);
 }
 
 /** Ids that begin alike. */

@@ -1,6 +1,6 @@
 import { sql, type SqlBool } from 'kysely';
 import type { Db } from '../connect.ts';
-import { type Page, type PageRequest, toPage } from '../page.ts';
+import { type Page, type PageRequest, newestFirst } from '../page.ts';
 import type { Agent, AgentPolicy } from '../schema.ts';
 
 export type AgentChanges = { policy?: AgentPolicy; paused?: boolean };
@@ -68,15 +68,8 @@ export async function findAgentsAtWork(
   return ids.map((id) => byId.get(id));
 }
 
-export async function listAgents(db: Db, { limit, cursor }: PageRequest): Promise<Page<Agent>> {
-  const rows = await db
-    .selectFrom('agents')
-    .selectAll()
-    .$if(cursor !== undefined, (query) => query.where('id', '<', cursor ?? ''))
-    .orderBy('id', 'desc')
-    .limit(limit + 1)
-    .execute();
-  return toPage(rows, limit);
+export function listAgents(db: Db, request: PageRequest): Promise<Page<Agent>> {
+  return newestFirst(db.selectFrom('agents').selectAll(), request);
 }
 
 export async function findAgentPolicy(db: Db, id: string): Promise<AgentPolicy | undefined> {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Db } from '../connect.ts';
-import { type Page, type PageRequest, toPage } from '../page.ts';
+import { type Page, type PageRequest, newestFirst } from '../page.ts';
 import type { AuditRow } from '../schema.ts';
 import { firstIdAt } from './run-ids.ts';
 
@@ -14,15 +14,8 @@ export async function insertAudit(db: Db, row: NewAudit): Promise<void> {
 }
 
 /** Newest first. */
-export async function listAudit(db: Db, { limit, cursor }: PageRequest): Promise<Page<AuditRow>> {
-  const rows = await db
-    .selectFrom('audit')
-    .selectAll()
-    .$if(cursor !== undefined, (query) => query.where('id', '<', cursor ?? ''))
-    .orderBy('id', 'desc')
-    .limit(limit + 1)
-    .execute();
-  return toPage(rows, limit);
+export function listAudit(db: Db, request: PageRequest): Promise<Page<AuditRow>> {
+  return newestFirst(db.selectFrom('audit').selectAll(), request);
 }
 
 export async function purgeAudit(

@@ -1,6 +1,6 @@
 import { type SqlBool, sql } from 'kysely';
 import type { Db } from '../connect.ts';
-import { type Page, type PageRequest, toPage } from '../page.ts';
+import { type Page, type PageRequest, newestFirst } from '../page.ts';
 import type { Repo } from '../schema.ts';
 
 export type RepoName = { owner: string; name: string };
@@ -32,15 +32,8 @@ export async function findRepo(db: Db, repo: RepoName): Promise<Repo | undefined
     .executeTakeFirst();
 }
 
-export async function listRepos(db: Db, { limit, cursor }: PageRequest): Promise<Page<Repo>> {
-  const rows = await db
-    .selectFrom('repos')
-    .selectAll()
-    .$if(cursor !== undefined, (query) => query.where('id', '<', cursor ?? ''))
-    .orderBy('id', 'desc')
-    .limit(limit + 1)
-    .execute();
-  return toPage(rows, limit);
+export function listRepos(db: Db, request: PageRequest): Promise<Page<Repo>> {
+  return newestFirst(db.selectFrom('repos').selectAll(), request);
 }
 
 /** Forgets the repository with its issues and claims. Returns whether there was one. */
