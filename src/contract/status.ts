@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { causeSchema } from './cause.ts';
+import { resultSchema } from './result.ts';
 
 const time = z.iso.datetime();
 const session = { sessionId: z.uuid(), agentName: z.string() };
@@ -30,13 +31,8 @@ export const statusSchema = z.object({
   results: z.array(
     z.object({
       ...session,
-      state: z.enum(['committed', 'uncommitted']),
-      host: z.string().nullable(),
-      worktree: z.string().nullable(),
-      branch: z.string().nullable(),
-      head: z.string().nullable(),
-      filesChanged: z.number().int().nullable(),
-      keptUntil: time.nullable(),
+      ...resultSchema.shape,
+      state: resultSchema.shape.state.exclude(['landed', 'none']),
     }),
   ),
 });
