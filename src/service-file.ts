@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { startOf } from './cli/run/processes.ts';
+import { isAlive, startOf } from './process-list.ts';
 
 /** What a running service leaves in its data directory, so that the command line finds it from any folder. */
 const schema = z.object({
@@ -45,16 +45,4 @@ function localUrl(text: string): string {
   if (url.hostname === '0.0.0.0') url.hostname = '127.0.0.1';
   if (url.hostname === '[::]') url.hostname = '[::1]';
   return url.href.replace(/\/$/, '');
-}
-
-/** Whether the process is there that a service ran in. One that has ended and was not noticed is gone. */
-export function isAlive({ pid, start }: Pick<RunningService, 'pid' | 'start'>): boolean {
-  if (startOf(pid) !== start) return false;
-  try {
-    // proc_pid_stat(5): the state follows the name, which may hold any character.
-    return !/\) Z [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    // Not Linux; or it has ended just now, which the next look finds.
-    return true;
-  }
 }

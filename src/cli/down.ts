@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { isAlive } from '../service-file.ts';
+import { isAlive } from '../process-list.ts';
 import { CliError } from './frame/errors.ts';
 import { note } from './frame/output.ts';
 import { localService } from './frame/service.ts';

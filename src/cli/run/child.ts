@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { findProgram } from '../../program.ts';
 import { CliError } from '../frame/errors.ts';
-import { carriersOf, membersOf } from './processes.ts';
+import { carriersOf, membersOf } from '../../process-list.ts';
 
 export type Exit = {
   /** As a shell gives it: 128 + n for signal n. */

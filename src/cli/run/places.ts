@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { markDataDir } from '../../data-dir.ts';
 import { CliError } from '../frame/errors.ts';
-import { startOf } from './processes.ts';
+import { isAlive, startOf } from '../../process-list.ts';
 
 /**
  * What supervisors keep on disk: `DEFIB_STATE_DIR`, else the user's folder for such things.
@@ -22,6 +22,10 @@ export function sessionsFolder(env: NodeJS.ProcessEnv): string {
   const state = env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state');
   return join(resolve(env['DEFIB_STATE_DIR'] || join(state, 'defib')), 'sessions');
 }
+
+/** Where worktrees of further attempts are made, beside {@link sessionsFolder}. */
+export const worktreesFolder = (env: NodeJS.ProcessEnv): string =>
+  join(dirname(sessionsFolder(env)), 'worktrees');
 
 export type Places = {
   folder: string;
@@ -89,7 +93,7 @@ export async function supervisorOf(places: Places): Promise<number | undefined> 
   const value = await readJson(join(places.folder, 'supervisor.json'));
   const { data } = supervisorSchema.safeParse(value);
   // A process id is used again one day; its start tells the two apart.
-  return data && startOf(data.pid) === data.start ? data.pid : undefined;
+  return data && isAlive(data) ? data.pid : undefined;
 }
 
 /**

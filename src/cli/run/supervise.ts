@@ -3,6 +3,7 @@ import { type AgentWatch, watchAgent } from './agent.ts';
 import { createAutosave } from './autosave.ts';
 import { type Beats, startBeats } from './beats.ts';
 import type { Capture } from '../../services/git/capture-types.ts';
+import { markOf } from '../../process-list.ts';
 import { type Child, type Exit, startChild } from './child.ts';
 import { atMost, type Clock, createJumpWatch, createLimit, type Limit } from './clock.ts';
 import { createDelivery, type Delivery } from './deliver.ts';
@@ -155,7 +156,7 @@ const startAgent = ({ command, cwd, env, saved, places }: Job): Promise<Child> =
       DEFIB_SESSION_TOKEN: saved.token,
       DEFIB_SESSION_DIR: places.agent,
     },
-    mark: `DEFIB_SESSION_ID=${saved.id}`,
+    mark: markOf(saved.id),
   });
 
 function openRun(job: Job, tools: Tools): Run {

@@ -6,8 +6,19 @@ type Process = { pid: number; parent: number; group: number; dead: boolean; star
 const ON_LINUX = existsSync('/proc/self/stat');
 
 /** When a process began, in a form that only serves to compare; empty where there is none. */
-export const startOf = (pid: number): string =>
-  (ON_LINUX ? processIn(String(pid)) : listByPs().find((one) => one.pid === pid))?.start ?? '';
+export const startOf = (pid: number): string => find(pid)?.start ?? '';
+
+/** Whether the process that began then still runs; one that has ended and was not waited for does not. */
+export function isAlive({ pid, start }: { pid: number; start: string }): boolean {
+  const found = find(pid);
+  return found !== undefined && found.start === start && !found.dead;
+}
+
+const find = (pid: number): Process | undefined =>
+  ON_LINUX ? processIn(String(pid)) : listByPs().find((one) => one.pid === pid);
+
+/** What a session's agent and all that it starts carry in their environment. */
+export const markOf = (sessionId: string): string => `DEFIB_SESSION_ID=${sessionId}`;
 
 export type Family = {
   /** The process that was started. */
