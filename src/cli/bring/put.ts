@@ -13,7 +13,8 @@ import {
 } from 'node:fs/promises';
 import { displayPath } from '../../services/git/names.ts';
 import { fetchCommit, type Home, isAncestor, isClean } from './home.ts';
-import { git, records, tryGit } from './user-git.ts';
+import { splitNul } from '../../services/git/git.ts';
+import { git, tryGit } from './user-git.ts';
 import type { Work } from './work.ts';
 
 /**
@@ -58,9 +59,9 @@ const inside = (folder: string, path: Buffer): Buffer =>
 async function firstObstacle(home: Home, work: Work, head: string): Promise<Buffer | undefined> {
   const { folder } = home;
   const diff = ['diff', '--name-only', '--no-renames', '-z', head, work.head];
-  const moved = records(await git(folder, diff));
+  const moved = splitNul(await git(folder, diff));
   const tracked = new Set(
-    records(await git(folder, ['ls-files', '-z'])).map((path) => path.toString('latin1')),
+    splitNul(await git(folder, ['ls-files', '-z'])).map((path) => path.toString('latin1')),
   );
   for (const path of [...moved, ...work.changed]) {
     for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {

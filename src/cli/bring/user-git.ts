@@ -60,12 +60,3 @@ export async function git(...[folder, args, options]: Parameters<typeof tryGit>)
 
 export const gitLine = async (...call: Parameters<typeof tryGit>): Promise<string> =>
   (await git(...call)).toString('utf8').trim();
-
-/** NUL-terminated records, as bytes: a path need not be UTF-8. */
-export function records(output: Buffer): Buffer[] {
-  const found: Buffer[] = [];
-  for (let from = 0, at = output.indexOf(0); at >= 0; from = at + 1, at = output.indexOf(0, from)) {
-    found.push(output.subarray(from, at));
-  }
-  return found;
-}

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { readCheckpoint } from '../../services/git/checkpoint.ts';
 import { displayPath } from '../../services/git/names.ts';
+import { splitNul } from '../../services/git/git.ts';
 import { CliError } from '../frame/errors.ts';
-import { git, gitLine, records, tryGit } from './user-git.ts';
+import { git, gitLine, tryGit } from './user-git.ts';
 
 /** Saved work, restored in a scratch repository, as it is to be brought home. */
 export type Work = {
@@ -39,7 +40,7 @@ export async function readWork(folder: string, commit: string): Promise<Work> {
     );
   }
   const status = ['status', '--porcelain', '-z', '--untracked-files=all', '--no-renames'];
-  const entries = records(await git(folder, status)).map((record) => ({
+  const entries = splitNul(await git(folder, status)).map((record) => ({
     code: record.subarray(0, 2).toString('latin1'),
     path: Buffer.from(record.subarray(PATH_AT)),
   }));
