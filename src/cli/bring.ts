@@ -18,6 +18,7 @@ import { CliError } from './frame/errors.ts';
 import { note, type OutputOptions, print, withJson } from './frame/output.ts';
 import { printable } from './frame/printable.ts';
 import { openService } from './frame/service.ts';
+import { ownBranch } from './frame/short-id.ts';
 import { restoreInto, withTemporary } from './restore/into.ts';
 import { newestWork } from './restore/saved.ts';
 import { OWN_MACHINE, worktreeOf } from './run/worktree.ts';
@@ -156,7 +157,7 @@ async function bringWork(
     message: `Uncommitted work of session ${session.id}\n\n${session.objective}`,
     at: checkpoint.createdAt,
   });
-  const name = `defib/${session.id.slice(0, 13)}`;
+  const name = ownBranch(session.id);
   const branch = await putOnBranch(home, work, { name, commit });
   return { ...done, how: 'branch', branch, head: commit, why };
 }

@@ -6,6 +6,9 @@ import { oneLine } from './printable.ts';
 /** The first 48 bits of an id are its time, in milliseconds: `01a1fd5d-95f0`. */
 const SHORT = 13;
 
+/** The branch that a session's work gets in the user's repository where it needs one of its own. */
+export const ownBranch = (sessionId: string): string => `defib/${sessionId.slice(0, SHORT)}`;
+
 /** Cuts ids to where those of one listing differ. */
 export function shortIds(ids: string[]): (id: string) => string {
   const all = [...new Set(ids)];

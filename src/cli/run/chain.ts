@@ -1,4 +1,3 @@
-import { dirname, join } from 'node:path';
 import type { DefibError } from '../../client/index.ts';
 import { openService, type Service } from '../frame/service.ts';
 import { type AttemptOptions, type Ready, runAttempt } from './attempt.ts';
@@ -8,9 +7,8 @@ import type { NextCommand } from './next-command.ts';
 import { placesOf, readSaved, sessionsFolder } from './places.ts';
 import type { Signals } from './signals.ts';
 import { findSpot, relocated } from './spot.ts';
-import { hostOf } from './start.ts';
 import type { Finished } from './supervise.ts';
-import { claimGiven, prepare } from './take-up.ts';
+import { beginNext } from './take-up.ts';
 
 export type ChainOptions = AttemptOptions & {
   /** How many attempts are made here at most. */
@@ -88,28 +86,14 @@ async function begin(
   { signals, tell }: Tools,
 ): Promise<Ready> {
   const { client, url }: Service = await openService();
-  const { session, token } = await claimGiven({
-    client,
-    agentName: begun.session.agentName,
-    given: { resumedFrom: begun.session.id },
-    tell,
-    ending: signals.ending,
-  });
-  const sessions = sessionsFolder(process.env);
-  const places = placesOf(sessions, session.id);
-  const worktrees = join(dirname(sessions), 'worktrees');
-  const settle = () =>
-    findSpot({ before, saved, isQuiet: left.length === 0, session, places, worktrees, tell });
-  const host = hostOf(process.env);
-  const { spot, prompt, promptFile } = await prepare({ session, token, url, places, host }, settle);
-  const worktree = spot.worktree ?? spot.cwd;
-  const made = next({ prompt, promptFile, worktree, sessionId: session.id });
-  return {
-    command: relocated(made, before.worktree, spot.worktree),
-    begun: { url, token, session, worktree: spot.worktree, moved: undefined },
-    spot,
-    promptFile,
-  };
+  const { agentName, id } = begun.session;
+  const given = { resumedFrom: id };
+  const isQuiet = left.length === 0;
+  const ready = await beginNext(
+    { client, url, agentName, given, next, tell, ending: signals.ending },
+    (session, places) => findSpot({ before, saved, isQuiet, session, places, tell }),
+  );
+  return { ...ready, command: relocated(ready.command, before.worktree, ready.spot.worktree) };
 }
 
 /** What earlier attempts of finished work have left on this machine. */

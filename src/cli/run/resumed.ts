@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Client, Session, SessionWithAttempts } from '../../client/index.ts';
 import type { Capture } from '../../services/git/capture-types.ts';
 import { type Checkpoint, readCheckpoint } from '../../services/git/checkpoint.ts';
@@ -8,14 +8,15 @@ import { CliError } from '../frame/errors.ts';
 import { restoreInto } from '../restore/into.ts';
 import { newestWork } from '../restore/saved.ts';
 import { maxBundle, type Ready } from './attempt.ts';
+import { markOf } from '../../process-list.ts';
 import { endMarked } from './child.ts';
 import type { NextCommand } from './next-command.ts';
-import { type Places, placesOf, sessionsFolder } from './places.ts';
+import { type Places, placesOf, sessionsFolder, worktreesFolder } from './places.ts';
 import type { Signals } from './signals.ts';
 import { saveLeft } from './save-left.ts';
 import { findSpot, type Saved, type Spot } from './spot.ts';
 import { hostOf } from './start.ts';
-import { claimGiven, prepare } from './take-up.ts';
+import { beginNext } from './take-up.ts';
 import { OWN_MACHINE, worktreeOf } from './worktree.ts';
 
 export type ResumedOptions = {
@@ -36,26 +37,12 @@ export type ResumedOptions = {
 export async function beginResumed(work: ResumedOptions): Promise<Ready> {
   const { client, url, signals, tell, next } = work;
   const quiet = await quieten(work);
-  const { session, token } = await claimGiven({
-    client,
-    agentName: work.session.agentName,
-    given: { sessionId: work.session.id },
-    tell,
-    ending: signals.ending,
-  });
-  const sessions = sessionsFolder(process.env);
-  const places = placesOf(sessions, session.id);
-  const worktrees = join(dirname(sessions), 'worktrees');
-  const host = hostOf(process.env);
-  const settle = () => spotFor(work, session, quiet, places, worktrees);
-  const { spot, prompt, promptFile } = await prepare({ session, token, url, places, host }, settle);
-  const worktree = spot.worktree ?? spot.cwd;
-  return {
-    command: next({ prompt, promptFile, worktree, sessionId: session.id }),
-    begun: { url, token, session, worktree: spot.worktree, moved: undefined },
-    spot,
-    promptFile,
-  };
+  const { agentName, id } = work.session;
+  const given = { sessionId: id };
+  return await beginNext(
+    { client, url, agentName, given, next, tell, ending: signals.ending },
+    (session, places) => spotFor(work, session, quiet, places),
+  );
 }
 
 type Quiet = { isQuiet: boolean; left: Capture | undefined };
@@ -68,7 +55,7 @@ async function quieten({ session, options, tell, signals }: ResumedOptions): Pro
   const { attempts } = session;
   const before = attempts.find(({ id }) => id === session.resumedFrom);
   if (!before || !isHere(before)) return { isQuiet: true, left: undefined };
-  const marks = attempts.map(({ id }) => `DEFIB_SESSION_ID=${id}`);
+  const marks = attempts.map(({ id }) => markOf(id));
   const isQuiet = (await endMarked(marks, options.grace * 1000)).length === 0;
   if (before.status !== 'timed_out') return { isQuiet, left: undefined };
   const places = placesOf(sessionsFolder(process.env), before.id);
@@ -81,7 +68,6 @@ async function spotFor(
   session: Session,
   { isQuiet, left }: Quiet,
   places: Places,
-  worktrees: string,
 ): Promise<Spot> {
   const { attempts } = waiting;
   const before = attempts.find(({ id }) => id === session.resumedFrom);
@@ -100,9 +86,9 @@ async function spotFor(
   const saved = left ?? (here === null ? undefined : await savedIn(here, commit));
   if (here !== null && saved) {
     const spot = { worktree: here, cwd: here, place: undefined };
-    return await findSpot({ before: spot, saved, isQuiet, session, places, worktrees, tell });
+    return await findSpot({ before: spot, saved, isQuiet, session, places, tell });
   }
-  const target = join(worktrees, session.id);
+  const target = join(worktreesFolder(process.env), session.id);
   const { worktree, warnings } = await restoreInto(client, checkpoint, target, {});
   warnings.forEach(tell);
   tell(`What was saved is restored in ${worktree}.`);

@@ -7,7 +7,8 @@ import type { Capture } from '../../services/git/capture-types.ts';
 import { capture } from '../../services/git/capture.ts';
 import { linkWorktree } from '../../services/git/restore/link.ts';
 import { restore } from '../../services/git/restore/restore.ts';
-import type { Places } from './places.ts';
+import { ownBranch } from '../frame/short-id.ts';
+import { type Places, worktreesFolder } from './places.ts';
 import { OWN_MACHINE } from './worktree.ts';
 
 /** Where an attempt is at work. */
@@ -34,8 +35,6 @@ export type SpotOptions = {
   /** The session that goes on. */
   session: Session;
   places: Places;
-  /** The folder for worktrees that are made. */
-  worktrees: string;
   tell: (text: string) => void;
 };
 
@@ -78,11 +77,11 @@ async function isAsSaved(
 }
 
 async function newSpot(
-  { before, session, worktrees, tell }: SpotOptions,
+  { before, session, tell }: SpotOptions,
   source: string,
   { commit }: Saved,
 ): Promise<Spot> {
-  const target = join(worktrees, session.id);
+  const target = join(worktreesFolder(process.env), session.id);
   await mkdir(dirname(target), { recursive: true, mode: 0o700 });
   const { worktree, warnings } = await restore({
     target,
@@ -90,7 +89,7 @@ async function newSpot(
     from: { worktree: source },
     policy: OWN_MACHINE,
   });
-  const branch = `defib/${session.id.slice(0, 13)}`;
+  const branch = ownBranch(session.id);
   const link = { worktree, of: source, commit, branch, policy: OWN_MACHINE };
   const isLinked = await linkWorktree(link);
   // What a repository of its own lacks, a linked worktree has.

@@ -1,15 +1,18 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Place } from '../../contract/place.ts';
 import { type Client, type components, type Session, unwrap } from '../../client/index.ts';
 import { createPatience } from '../logs/patience.ts';
 import { aborted, messageOf } from './deliver.ts';
-import { makePlaces, type Places } from './places.ts';
+import type { Ready } from './attempt.ts';
+import type { NextCommand } from './next-command.ts';
+import { makePlaces, type Places, placesOf, sessionsFolder } from './places.ts';
 import { sessionApi } from './session-api.ts';
+import type { Spot } from './spot.ts';
+import { hostOf } from './start.ts';
 
 export type Claimed = components['schemas']['ClaimedSession'];
 
-export type ClaimOptions = {
+type ClaimOptions = {
   client: Client;
   agentName: string;
   /** Which session: a waiting one, or that which goes on from an ended one. */
@@ -29,7 +32,7 @@ const LONG_SECONDS = 3;
  *
  * @throws DefibError it cannot be had any more; or the reason of `ending`
  */
-export async function claimGiven(options: ClaimOptions): Promise<Claimed> {
+async function claimGiven(options: ClaimOptions): Promise<Claimed> {
   const { client, agentName, given, tell, ending } = options;
   const patience = createPatience(tell);
   let told = false;
@@ -61,23 +64,45 @@ const MAX_REASON = 1000;
 /** How often a session says that it lives while its worktree is made. */
 const BEAT_MS = 15_000;
 
-export type Prepared<Spot> = { spot: Spot; prompt: string; promptFile: string };
+/** Finds or makes the place of a claimed session. */
+export type Settle = (session: Session, places: Places) => Promise<Spot>;
 
 /**
- * Makes a claimed session's place with `settle`, says where it is, and gets the prompt that is true there.
+ * Claims a given session, makes its place with `settle`, and says how `next` starts it there.
  *
- * @param host the name of this machine
+ * @throws DefibError it cannot be had any more; or the reason of `ending`
  */
-export async function prepare<Spot extends { worktree: string | null; place: Place | undefined }>(
-  { session, token, url, places, host }: PrepareOptions,
-  settle: () => Promise<Spot>,
-): Promise<Prepared<Spot>> {
+export async function beginNext(
+  options: ClaimOptions & { url: string; next: NextCommand },
+  settle: Settle,
+): Promise<Ready> {
+  const { url, next } = options;
+  const { session, token } = await claimGiven(options);
+  const { spot, prompt, promptFile } = await prepare({ session, token, url }, settle);
+  const worktree = spot.worktree ?? spot.cwd;
+  return {
+    command: next({ prompt, promptFile, worktree, sessionId: session.id }),
+    begun: { url, token, session, worktree: spot.worktree, moved: undefined },
+    spot,
+    promptFile,
+  };
+}
+
+type Prepared = { spot: Spot; prompt: string; promptFile: string };
+
+/** Makes a claimed session's place, says where it is, and gets the prompt that is true there. */
+async function prepare(
+  { session, token, url }: { session: Session; token: string; url: string },
+  settle: Settle,
+): Promise<Prepared> {
   const api = sessionApi({ url, token, id: session.id });
+  const places = placesOf(sessionsFolder(process.env), session.id);
+  const host = hostOf(process.env);
   await makePlaces(places);
   await api.beat({});
   const beating = setInterval(() => void api.beat({}).catch(() => undefined), BEAT_MS);
   try {
-    const spot = await settle();
+    const spot = await settle(session, places);
     const { worktree, place } = spot;
     await api.beat({ host, ...(worktree !== null && { worktree }), ...(place && { place }) });
     const prompt = await api.continuation();
@@ -93,11 +118,3 @@ export async function prepare<Spot extends { worktree: string | null; place: Pla
     clearInterval(beating);
   }
 }
-
-export type PrepareOptions = {
-  session: Session;
-  token: string;
-  url: string;
-  places: Places;
-  host: string;
-};
