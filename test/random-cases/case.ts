@@ -72,7 +72,8 @@ async function runIn(service: Service, agent: Agent, course: Course): Promise<st
   if (worktree !== null) remove.push(worktree);
 
   const wrong = work.sourceChanges().map((row) => `source: ${row}`);
-  const calls = said.length + (interrupted ? 1 : 0);
+  // Its last word saves what it left; so does the watch for one that fell silent.
+  const calls = said.length + 1;
   const after = await afterClaim(service, first, { successor: second.session.id, said, calls });
   wrong.push(...after.wrong);
   const last = said.at(-1) ?? '';
@@ -114,7 +115,7 @@ async function saveAll(
 type Expected = { successor: string; said: readonly string[]; calls: number };
 type After = { wrong: string[]; warnings: string[]; notCaptured: NotCaptured[] };
 
-/** One run for each call, all of them over and none an error; one successor; all that was said. */
+/** One run for each call and the last save, all of them over and none an error; one successor; all that was said. */
 async function afterClaim(
   service: Service,
   first: Session,
@@ -122,7 +123,7 @@ async function afterClaim(
 ): Promise<After> {
   const found: string[] = [];
   const runs = await runsOf(service, 'checkpoint', first.id);
-  if (runs.length !== calls) found.push(`${calls} calls made ${runs.length} checkpoint runs`);
+  if (runs.length !== calls) found.push(`${runs.length} checkpoint runs instead of ${calls}`);
   for (const run of runs) {
     if (run.finishedAt === null || run.status === 'error') {
       found.push(`a checkpoint run is ${run.status}: ${run.errors.join(' ')}`);
