@@ -19,7 +19,8 @@ import { standOf } from './stand.ts';
 import { begin, removeRemote } from './template.ts';
 
 const REF = checkpointRef(AGENT, SESSION);
-const HERE = [
+/** What a copy on the same machine has of a worktree. */
+export const HERE = [
   'files',
   'index',
   'head',
