@@ -152,52 +152,60 @@ async function watched(work: () => Promise<void>): Promise<Seen> {
   return seen;
 }
 
-/** Far more than without an attack, on however busy a machine, and far less than these attacks once cost. */
-const farMoreThan = (ms: number): number => Math.max(20 * ms, 3000);
+/**
+ * The long form is for a machine that does nothing else, so its limits are times. Else they are far more than without
+ * an attack, on however busy a machine, and far less than these attacks once cost.
+ */
+const limit = (quietMs: number, floorMs: number): number =>
+  ROUNDS > 0 ? quietMs : Math.max(20 * floorMs, 3000);
 
 function expectUnharmed(seen: Seen): void {
   expect(seen.outcomes).toEqual(seen.outcomes.map(() => 200));
-  expect(seen.p99).toBeLessThan(farMoreThan(floor.p99));
-  expect(seen.stoodStill).toBeLessThan(farMoreThan(floor.stoodStill));
+  expect(seen.p99).toBeLessThan(limit(1000, floor.p99));
+  expect(seen.stoodStill).toBeLessThan(limit(100, floor.stoodStill));
   expect(seen.service).toBeLessThan(1.5 * floor.service + CAP);
   expect(seen.together).toBeLessThan(1.5 * floor.together + CAP);
   expect(seen.disk).toBeLessThan(floor.disk + CAP);
 }
 
-beforeAll(async () => {
-  attacked = await startAttacked();
-  const first = await harmless();
-  await first(); // Loads everything.
-  floor = await watched(await harmless());
-  // A watchdog that sees nothing would find everything well.
-  const blind = Object.entries(floor).filter(
-    ([, value]) => typeof value === 'number' && !(value > 0),
-  );
-  expect(blind).toEqual([]);
-});
-afterAll(() => attacked?.stop());
+// The watchdog reads /proc.
+describe.skipIf(process.platform !== 'linux')(
+  'while an agent attacks, the others are served',
+  () => {
+    beforeAll(async () => {
+      attacked = await startAttacked();
+      const first = await harmless();
+      await first(); // Loads everything.
+      floor = await watched(await harmless());
+      // A watchdog that sees nothing would find everything well.
+      const blind = Object.entries(floor).filter(
+        ([, value]) => typeof value === 'number' && !(value > 0),
+      );
+      expect(blind).toEqual([]);
+    });
+    afterAll(() => attacked?.stop());
 
-describe('while an agent attacks, the others are served', () => {
-  it.each(attacks)('%s', async (_name, prepare) => {
-    const attack = await prepare();
-    expectUnharmed(await watched(attack));
-  });
+    it.each(attacks)('%s', async (_name, prepare) => {
+      const attack = await prepare();
+      expectUnharmed(await watched(attack));
+    });
 
-  it.skipIf(ROUNDS === 0)('all of it at once, again and again', async () => {
-    for (let round = 1; round <= ROUNDS; round += 1) {
-      const works = await Promise.all(attacks.map(([, prepare]) => prepare()));
-      const seen = await watched(async () => {
-        await Promise.all(works.map((work) => work()));
-      });
-      expectUnharmed(seen);
-    }
-  });
+    it.skipIf(ROUNDS === 0)('all of it at once, again and again', async () => {
+      for (let round = 1; round <= ROUNDS; round += 1) {
+        const works = await Promise.all(attacks.map(([, prepare]) => prepare()));
+        const seen = await watched(async () => {
+          await Promise.all(works.map((work) => work()));
+        });
+        expectUnharmed(seen);
+      }
+    });
 
-  it('and the service is well afterwards, and ends when it is told to', async () => {
-    expect((await attacked.call('GET', '/readyz', { token: null })).status).toBe(200);
-    const again = await attacked.session();
-    expect((await again.save({ trigger: 'turn', reasoning: REASONING })).status).toBe(201);
-    attacked.process.send('SIGTERM');
-    expect(await attacked.process.exited).toBe(0);
-  });
-});
+    it('and the service is well afterwards, and ends when it is told to', async () => {
+      expect((await attacked.call('GET', '/readyz', { token: null })).status).toBe(200);
+      const again = await attacked.session();
+      expect((await again.save({ trigger: 'turn', reasoning: REASONING })).status).toBe(201);
+      attacked.process.send('SIGTERM');
+      expect(await attacked.process.exited).toBe(0);
+    });
+  },
+);
