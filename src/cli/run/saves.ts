@@ -85,7 +85,11 @@ export function createSaves(options: SavesOptions): Saves {
   const captureOwn = async (worktree: string): Promise<Capture> => {
     const ref = checkpointRef(session.agentName, session.id);
     const place = { worktree, policy: OWN_MACHINE, ref };
-    const tip = await readTip({ ...place, recorded: session.commit });
+    const tip = await readTip({
+      ...place,
+      recorded: session.commit,
+      privateDir: places.privateDir,
+    });
     const taken = await capture({
       ...place,
       privateDir: places.privateDir,
@@ -103,7 +107,7 @@ export function createSaves(options: SavesOptions): Saves {
       ...place,
       privateDir: places.privateDir,
       commit,
-      expected: tip.at === null ? null : tip.previous,
+      expected: tip.isOurs ? tip.at : tip.previous,
     }).catch((error: unknown) => tellOnce(`No branch keeps the checkpoint: ${messageOf(error)}`));
     if (commit === session.commit) return taken;
     session.commit = commit;

@@ -46,7 +46,7 @@ export async function captureWorktree(
   const last = await findLastCommit(deps.db, session.id);
   const recorded = last?.commit ?? null;
   const { policy } = deps;
-  const tip = await readTip({ worktree, policy, ref, recorded, signal });
+  const tip = await readTip({ worktree, policy, ref, recorded, privateDir, signal });
   const captured = await capture({
     worktree,
     privateDir,
@@ -64,9 +64,6 @@ export async function captureWorktree(
   return { capture: captured, checkpoint, privateDir, ref, tip, holdsEarlier };
 }
 
-/** Whether the branch was where our last checkpoint left it, or nowhere. */
-export const isFree = ({ at, previous }: Tip): boolean => at === null || at === previous;
-
 /** Moves the checkpoint branch in the worktree's own repository: the one write there. */
 export async function moveBranch(
   deps: CheckpointDeps,
@@ -74,7 +71,7 @@ export async function moveBranch(
   taken: WorktreeCapture,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!isFree(taken.tip)) {
+  if (!taken.tip.isOurs) {
     throw new AppError(
       'conflict',
       `The branch ${session.checkpoint_branch} was moved by somebody else; it was left where it is.`,

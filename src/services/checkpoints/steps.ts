@@ -13,7 +13,6 @@ import { plural } from '../plural.ts';
 import {
   baseRemoteOf,
   captureWorktree,
-  isFree,
   isHere,
   moveBranch,
   type WorktreeCapture,
@@ -122,7 +121,7 @@ async function moveOrFollow(
   try {
     await moveBranch(pass.deps, session, taken, signal);
   } catch (error) {
-    const overtaken = error instanceof AppError && error.code === 'conflict' && isFree(taken.tip);
+    const overtaken = error instanceof AppError && error.code === 'conflict' && taken.tip.isOurs;
     if (!overtaken || tries === 1) throw error;
     pass.taken = await captureWorktree(pass.deps, session, signal);
     await moveOrFollow(pass, pass.taken, tries - 1, signal);

@@ -41,11 +41,11 @@ export async function moveCheckpointRef(options: PublishOptions): Promise<void> 
   const transfer = { repository, privateDir, commit, signal };
   try {
     const objects = await ownObjects(transfer);
-    await putMissing(transfer, objects);
-    await options.onStage?.('objects');
-    if (!(await swapRef(repository, ref, commit, expected, signal))) {
+    for (let tries = 1; ; tries += 1) {
       await putMissing(transfer, objects);
-      await swapRef(repository, ref, commit, expected, signal);
+      await options.onStage?.('objects');
+      if (await swapRef(repository, ref, commit, expected, signal)) break;
+      if (tries === MOVE_TRIES) throw removedMeanwhile();
     }
     await options.onStage?.('moved');
     await keepWhole(transfer, objects);
@@ -54,6 +54,16 @@ export async function moveCheckpointRef(options: PublishOptions): Promise<void> 
     throw error;
   }
 }
+
+/** Each time, a `git prune` may remove what was put before the branch holds it. */
+const MOVE_TRIES = 5;
+
+const removedMeanwhile = (): AppError =>
+  new AppError(
+    'unavailable',
+    'The checkpoint branch was not moved: another git removed its objects again and again. The next checkpoint moves it.',
+    { transient: true },
+  );
 
 const CHECKS = 3;
 

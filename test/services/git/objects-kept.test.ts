@@ -26,14 +26,14 @@ const REF = checkpointRef(AGENT, SESSION);
 /** One checkpoint as the service makes it: from where the branch is, to where it belongs. */
 async function checkpoint(box: Sandbox, last: string | null, over: Partial<PublishOptions> = {}) {
   const place = { worktree: box.repo, policy: { roots: [box.root] }, ref: REF };
-  const tip = await readTip({ ...place, recorded: last });
-  const saved = await captureIn(box, { number: 2, previous: tip.previous });
   const { privateDir } = box;
+  const tip = await readTip({ ...place, privateDir, recorded: last });
+  const saved = await captureIn(box, { number: 2, previous: tip.previous });
   await moveCheckpointRef({
     ...place,
     privateDir,
     commit: saved.commit,
-    expected: tip.at,
+    expected: tip.isOurs ? tip.at : tip.previous,
     ...over,
   });
   return saved;
@@ -50,15 +50,41 @@ const inStore = (box: Sandbox, oid: string) => fileOf(join(box.privateDir, 'stor
 const fsck = (repo: string): string =>
   userGit(repo, ['fsck', '--strict', '--no-dangling', '--connectivity-only']).toString();
 
-test('what a prune removes between the objects and the branch is put again', async () => {
+/** A prune between the objects and the branch, so many times. */
+function pruned(box: Sandbox, times: number): Pick<PublishOptions, 'onStage'> {
+  let left = times;
+  return {
+    onStage: (stage) => {
+      if (stage === 'objects' && left-- > 0) userGit(box.repo, ['prune', '--expire=now']);
+    },
+  };
+}
+
+for (const times of [1, 3]) {
+  test(`what a prune removes ${times} times between the objects and the branch is put again`, async () => {
+    const box = seeded();
+    put(box.repo, 'a.txt', 'v1\n');
+    const { commit } = await checkpoint(box, null, pruned(box, times));
+    expect(gitLine(box.repo, 'rev-parse', REF)).toBe(commit);
+    expect(fsck(box.repo)).toBe('');
+  });
+}
+
+test('a branch that a prune kept from moving is not called moved, and the next checkpoint moves it', async () => {
   const box = seeded();
   put(box.repo, 'a.txt', 'v1\n');
-  const { commit } = await checkpoint(box, null, {
-    onStage: (stage) => {
-      if (stage === 'objects') userGit(box.repo, ['prune', '--expire=now']);
-    },
+  const first = await checkpoint(box, null);
+  put(box.repo, 'a.txt', 'v2\n');
+  await expect(checkpoint(box, first.commit, pruned(box, Infinity))).rejects.toMatchObject({
+    code: 'unavailable',
+    transient: true,
   });
-  expect(gitLine(box.repo, 'rev-parse', REF)).toBe(commit);
+  expect(gitLine(box.repo, 'rev-parse', REF)).toBe(first.commit);
+  const second = await captureIn(box, { number: 2, previous: first.commit });
+  put(box.repo, 'a.txt', 'v3\n');
+  const third = await checkpoint(box, second.commit);
+  expect(gitLine(box.repo, 'rev-parse', REF)).toBe(third.commit);
+  expect(gitLine(box.repo, 'rev-parse', `${REF}^3`)).toBe(second.commit);
   expect(fsck(box.repo)).toBe('');
 });
 
