@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { sql } from 'kysely';
@@ -11,6 +11,7 @@ import {
   type Resumable,
   startResumable,
 } from '../setup/resumable.ts';
+import { defib, operatorOf } from '../setup/defib.ts';
 import { bundleOf, upload } from '../setup/upload.ts';
 import { until } from '../setup/until.ts';
 import { backends } from '../setup/service.ts';
@@ -94,6 +95,30 @@ describe.each(backends)('a checkpoint sent as a bundle, on %s', (backend) => {
     expect(heir.host).toBe('there');
     expect(filesOf(heir.worktree)).toEqual(before.files);
     expect(standOf(heir.worktree)).toEqual(before.stand);
+
+    // On a machine that has no clone.
+    const hosts = { DEFIB_GIT_HOSTS: `127.0.0.1:${port}`, DEFIB_GIT_ALLOW_HTTP: 'true' };
+    const DEFIB_GIT_CREDENTIALS = JSON.stringify([
+      { host: `127.0.0.1:${port}`, password: 'geheim' },
+    ]);
+    const restore = (into: string, env: Record<string, string>, ...args: string[]) =>
+      defib(['restore', session.id, '--into', join(flow.root, into), ...args], {
+        cwd: flow.root,
+        env: { ...operatorOf(flow.service), ...env },
+      });
+    const done = await restore('by-hand', { ...hosts, DEFIB_GIT_CREDENTIALS });
+    expect(done.stderr).toBe('');
+    expect(done).toMatchObject({ code: 0, stdout: `${join(flow.root, 'by-hand')}\n` });
+    expect(filesOf(join(flow.root, 'by-hand'))).toEqual(before.files);
+    expect(standOf(join(flow.root, 'by-hand'))).toEqual(before.stand);
+    const locked = await restore('locked', hosts);
+    expect(locked).toMatchObject({ code: 1, stdout: '' });
+    expect(locked.stderr).toContain('forbidden: The remote does not accept the credentials');
+    const empty = flow.clone('unrelated').worktree;
+    const wrong = await restore('wrong', { ...hosts, DEFIB_GIT_CREDENTIALS }, '--base', empty);
+    expect(wrong).toMatchObject({ code: 1, stdout: '' });
+    expect(wrong.stderr).toContain('no_base');
+    expect(existsSync(join(flow.root, 'locked'))).toBe(false);
   });
 
   it('that holds all it needs wants no remote, and is as good when sent twice unchanged', async () => {

@@ -4,6 +4,7 @@ import { loadConfig } from '../../config.ts';
 import { git } from '../../services/git/git.ts';
 import { fetchBase } from '../../services/git/mirror.ts';
 import { locateObjects } from '../../services/git/repository.ts';
+import { protocolsOf } from '../../services/git/url.ts';
 import { CliError } from '../frame/errors.ts';
 import { worktreeOf } from '../run/worktree.ts';
 
@@ -64,11 +65,12 @@ async function hasAll(repository: string, commits: string[]): Promise<boolean> {
 /** With the credentials that the environment has for the service, and any host: the user asked for it. */
 async function fetched({ prerequisites, scratch }: BaseRequest, url: string): Promise<string> {
   const { checkpoints } = loadConfig(process.env);
+  const protocols = protocolsOf(checkpoints);
   const folder = join(scratch, 'base');
   await mkdir(folder);
   return await fetchBase({
     folder,
-    remote: { url, policy: { roots: ['/'] }, credentials: checkpoints.credentials },
+    remote: { url, policy: { roots: ['/'], protocols }, credentials: checkpoints.credentials },
     commits: prerequisites,
   });
 }

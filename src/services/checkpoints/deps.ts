@@ -3,7 +3,7 @@ import type { Db } from '../../db/connect.ts';
 import type { Log } from '../../log.ts';
 import type { Allowances } from '../git/secret-allowances.ts';
 import type { RepositoryPolicy } from '../git/repository.ts';
-import type { Credentials, UrlPolicy } from '../git/url.ts';
+import { type Credentials, protocolsOf, type UrlPolicy } from '../git/url.ts';
 import { findSpawnUser, type SpawnUser } from '../spawners/user.ts';
 import { makePlaces, type Places } from './places.ts';
 import type { Quota } from './quota.ts';
@@ -54,7 +54,7 @@ export async function openCheckpointDeps(options: {
     policy: { roots, ...(spawnUser && { owners: [process.geteuid?.() ?? 0, spawnUser.uid] }) },
     urls: {
       roots,
-      protocols: ['https', 'ssh', 'file', ...(checkpoints.allowHttp ? (['http'] as const) : [])],
+      protocols: protocolsOf(checkpoints),
       hosts: checkpoints.gitHosts,
     },
     credentials: checkpoints.credentials,

@@ -15,6 +15,14 @@ export type UrlPolicy = {
 
 export type Protocol = 'https' | 'http' | 'ssh' | 'file';
 
+/** What may carry a remote's data, where an operator does or does not allow `http`. */
+export const protocolsOf = ({ allowHttp }: { allowHttp: boolean }): Protocol[] => [
+  'https',
+  'ssh',
+  'file',
+  ...(allowHttp ? (['http'] as const) : []),
+];
+
 export type RemoteUrl = { protocol: Protocol; url: string; host: string | null };
 
 /** What an operator configured for one host. A repository's own configuration is never asked. */
