@@ -11,11 +11,13 @@ export function differences(
 ): string[] {
   const wanted = { ...source, files: new Map(source.files) };
   const nested: string[] = [];
+  const unruled: string[] = [];
   for (const { path, reason } of listed) {
     const raw = rawPath(path);
     // What is tracked is not excused by a rule that says to ignore it.
     if (reason.startsWith('ignored')) {
       removeListed(wanted.files, raw, source.index);
+      if (isIgnoreFile(raw)) unruled.push(raw.slice(0, -IGNORE_FILE.length));
       continue;
     }
     removeListed(wanted.files, raw);
@@ -24,9 +26,16 @@ export function differences(
   const plain = (lines: string[]): string[] =>
     lines.filter((line) => !nested.some((path) => isStatusOf(line, path)));
   wanted.status = plain(source.status);
-  const found = { ...restored, status: plain(restored.status) };
+  // Without rules that ignored themselves, what they ignored shows, where it was saved before they came.
+  const ruled = (line: string): boolean =>
+    !unruled.some((folder) => line.startsWith(`? ${folder}`));
+  const found = { ...restored, status: plain(restored.status).filter(ruled) };
   return parts.flatMap((part) => unlike(part, wanted[part], found[part]));
 }
+
+const IGNORE_FILE = '.gitignore';
+const isIgnoreFile = (path: string): boolean =>
+  path === IGNORE_FILE || path.endsWith(`/${IGNORE_FILE}`);
 
 const isStatusOf = (line: string, path: string): boolean =>
   path.endsWith('/') ? line.includes(` ${path}`) : line.endsWith(` ${path}`);

@@ -1,5 +1,16 @@
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  utimesSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ask } from './run.ts';
 
@@ -35,7 +46,7 @@ export function standOf(repo: string): Stand {
   return {
     files: filesBelow(repo, new Set(links)),
     index,
-    status: statusOf(repo),
+    status: statusOf(repo, gitDir),
     head: ask(repo, ['rev-parse', '--verify', '-q', 'HEAD']).out,
     branch: ask(repo, ['symbolic-ref', '-q', 'HEAD']).out,
     refs: refsOf(repo),
@@ -92,8 +103,18 @@ function indexOf(repo: string): Map<string, string> {
   return entries;
 }
 
-function statusOf(repo: string): string[] {
-  const { code, out } = ask(repo, [
+/**
+ * By the contents of files: git goes by times and sizes, and is blind to an edit of the same size whose time was put
+ * back, unless its index is older than all files.
+ */
+function statusOf(repo: string, gitDir: string): string[] {
+  const scratch = mkdtempSync(join(tmpdir(), 'defib-stand-'));
+  const index = join(scratch, 'index');
+  if (existsSync(join(gitDir, 'index'))) {
+    copyFileSync(join(gitDir, 'index'), index);
+    utimesSync(index, 1, 1);
+  }
+  const args = [
     '--no-optional-locks',
     'status',
     '--porcelain=v2',
@@ -103,7 +124,9 @@ function statusOf(repo: string): string[] {
     '--untracked-files=all',
     '--no-renames',
     '--ignore-submodules=all',
-  ]);
+  ];
+  const { code, out } = ask(repo, args, { env: { GIT_INDEX_FILE: index } });
+  rmSync(scratch, { recursive: true });
   return code === 0 ? out.split('\0').filter((line) => line !== '') : [`exit code ${code}`];
 }
 
