@@ -28,7 +28,7 @@ export function differences(
   wanted.status = plain(source.status);
   // Without rules that ignored themselves, what they ignored shows, where it was saved before they came.
   const ruled = (line: string): boolean =>
-    !unruled.some((folder) => line.startsWith(`? ${folder}`));
+    wanted.status.includes(line) || !unruled.some((folder) => line.startsWith(`? ${folder}`));
   const found = { ...restored, status: plain(restored.status).filter(ruled) };
   return parts.flatMap((part) => unlike(part, wanted[part], found[part]));
 }
