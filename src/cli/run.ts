@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { note } from './frame/output.ts';
 import { wholeNumber } from './frame/pages.ts';
 import { printable } from './frame/printable.ts';
@@ -9,12 +9,13 @@ import { assertCommand } from './run/child.ts';
 import { openService } from './frame/service.ts';
 import { takeUp } from './resume.ts';
 import { waitingOf } from './run/issue.ts';
-import { nextCommandOf } from './run/next-command.ts';
+import { filled, nextCommandOf, templateOf } from './run/next-command.ts';
 import { type RunOptions, withRunOptions, withSignals } from './run/options.ts';
 import type { Signals } from './run/signals.ts';
-import { begin, type StartOptions } from './run/start.ts';
+import { takeOver } from './run/resumed.ts';
+import { begin, givenSession, type StartOptions } from './run/start.ts';
 
-type Options = StartOptions & RunOptions & { take?: true };
+type Options = StartOptions & RunOptions & { take?: true; takeOver?: true };
 
 export function define(command: Command): void {
   withRunOptions(command)
@@ -32,6 +33,7 @@ export function define(command: Command): void {
     )
     .option('--timeout <seconds>', 'time limit', wholeNumber)
     .option('--take', 'take up what waits, if this issue was begun before')
+    .addOption(new Option('--take-over', 'of a worker: where its supervisor has died').hideHelp())
     .option('--session <id>', 'go on with a session; its token is in DEFIB_SESSION_TOKEN')
     .addHelpText(
       'after',
@@ -67,8 +69,15 @@ async function run(command: string[], options: Options): Promise<void> {
     await assertCommand(command);
     // What a spawner has started, that starts again.
     const isOwn = options.resume && options.session === undefined;
+    if (options.takeOver && options.session !== undefined) {
+      const given = await givenSession(options.session, process.env, tell, signals.ending);
+      const ready = await takeOver({ ...given, next: filled(command) }, { options, tell });
+      return await runChain(ready, undefined, options, { signals, tell });
+    }
     const next = isOwn ? await nextCommandOf(command, options) : undefined;
-    const beginning = begin(options, command, process.env, tell, signals.ending);
+    const template = isOwn ? await templateOf(command, options) : undefined;
+    const asked = { ...options, template };
+    const beginning = begin(asked, command, process.env, tell, signals.ending);
     const begun = await Promise.race([beginning, givenUp(signals)]).catch(
       async (error: unknown) => {
         const session = await waitingOf(error, options);

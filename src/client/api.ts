@@ -1042,6 +1042,14 @@ export interface components {
       timeoutSeconds?: number;
       leaseSeconds?: number;
       turn?: number;
+      /** @description An operator only: how a worker of that host goes on where the supervisor of this session, or of one that follows it, dies. */
+      takeover?: {
+        command: string[];
+        host: string;
+        cwd: string;
+        stateDir: string;
+        path: string;
+      };
     };
     ClaimedSession: components['schemas']['StartedSession'] & {
       continuation: string;

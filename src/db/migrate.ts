@@ -24,6 +24,7 @@ import * as results from './migrations/0016_results.ts';
 import * as worktreeKind from './migrations/0017_worktree_kind.ts';
 import * as landedResults from './migrations/0018_landed_results.ts';
 import * as watchPasses from './migrations/0019_watch_passes.ts';
+import * as takeover from './migrations/0020_takeover.ts';
 
 /**
  * Every migration, in order. Only ever append: a released one is never changed. There is no way
@@ -49,6 +50,7 @@ const migrations: Record<string, Migration> = {
   '0017_worktree_kind': worktreeKind,
   '0018_landed_results': landedResults,
   '0019_watch_passes': watchPasses,
+  '0020_takeover': takeover,
 };
 
 /** The PostgreSQL schema that BullMQ keeps its queues in, apart from our own tables. */

@@ -232,7 +232,8 @@ CREATE TABLE sessions (
   waiting_for text,
   result_until timestamp with time zone,
   worktree_kind text,
-  result_landed boolean NOT NULL DEFAULT false
+  result_landed boolean NOT NULL DEFAULT false,
+  takeover jsonb
 );
 
 CREATE TABLE sync_pages (

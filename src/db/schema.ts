@@ -1,4 +1,5 @@
 import type { Place } from '../contract/place.ts';
+import type { Takeover } from '../contract/takeover.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ColumnType, Generated, Insertable, Selectable, Updateable } from 'kysely';
 
@@ -304,6 +305,8 @@ export type SessionsTable = {
   from_checkpoint_id: string | null;
   /** What a pending session waits for that only the worker which tried to start it knows. */
   waiting_for: string | null;
+  /** How a worker goes on where its supervisor dies; null: it does not. */
+  takeover: ColumnType<Takeover | null, string | null | undefined, string | null>;
   /** Of a completed session: until when its result is kept that has not landed; null: it is not, or no more. */
   result_until: Timestamp | null;
   /** It has landed since its last checkpoint was made. */

@@ -29,6 +29,26 @@ export async function nextCommandOf(
   return recipe && (({ prompt }) => recipe.withPrompt(prompt));
 }
 
+/** The same as words with placeholders, for a worker, which has no terminal. Undefined: a worker cannot go on. */
+export async function templateOf(
+  command: string[],
+  { resumeWith, rerun }: NextOptions,
+): Promise<string[] | undefined> {
+  const words =
+    resumeWith !== undefined
+      ? wordsOf(resumeWith)
+      : rerun
+        ? command
+        : (await recipeOf(command, false))?.withPrompt('{prompt}');
+  return words && placeholderProblem(words) === undefined ? words : undefined;
+}
+
+/** A command of such words. */
+export const filled =
+  (words: string[]): NextCommand =>
+  (values) =>
+    words.map((word) => fill(word, values));
+
 function given(text: string): NextCommand {
   const parts = wordsOf(text);
   const problem =
@@ -38,7 +58,7 @@ function given(text: string): NextCommand {
         ? undefined
         : placeholderProblem(parts);
   if (problem !== undefined) throw new CliError('invalid_option', `--resume-with ${problem}`);
-  return (values) => parts.map((part) => fill(part, values));
+  return filled(parts);
 }
 
 /** Words, as a shell tells them apart by spaces and quotes; nothing else means anything. */

@@ -5,6 +5,7 @@ import type { Capture } from '../../services/git/capture-types.ts';
 import { type Checkpoint, readCheckpoint } from '../../services/git/checkpoint.ts';
 import { locateRepository } from '../../services/git/repository.ts';
 import { CliError } from '../frame/errors.ts';
+import { clientFor } from '../frame/service.ts';
 import { restoreInto } from '../restore/into.ts';
 import { newestWork } from '../restore/saved.ts';
 import { maxBundle, type Ready } from './attempt.ts';
@@ -16,7 +17,7 @@ import type { Signals } from './signals.ts';
 import { saveLeft } from './save-left.ts';
 import { findSpot, type Saved, type Spot } from './spot.ts';
 import { hostOf } from './start.ts';
-import { beginNext } from './take-up.ts';
+import { beginNext, type Given, makeReady } from './take-up.ts';
 import { OWN_MACHINE, worktreeOf } from './worktree.ts';
 
 export type ResumedOptions = {
@@ -45,6 +46,20 @@ export async function beginResumed(work: ResumedOptions): Promise<Ready> {
   );
 }
 
+/** As {@link beginResumed}, with a session that a worker has claimed, and what is left saved, for this process. */
+export async function takeOver(
+  given: Given & { session: SessionWithAttempts },
+  work: Pick<ResumedOptions, 'options' | 'tell'>,
+): Promise<Ready> {
+  const { session, token, url } = given;
+  const marks = session.attempts.filter(({ id }) => id !== session.id).map(({ id }) => markOf(id));
+  const isQuiet = (await endMarked(marks, work.options.grace * 1000)).length === 0;
+  const own = { client: clientFor(url, token), session, tell: work.tell };
+  return await makeReady(given, (_, places) =>
+    spotFor(own, session, { isQuiet, left: undefined }, places),
+  );
+}
+
 type Quiet = { isQuiet: boolean; left: Capture | undefined };
 
 /**
@@ -64,7 +79,7 @@ async function quieten({ session, options, tell, signals }: ResumedOptions): Pro
 }
 
 async function spotFor(
-  { client, session: waiting, tell }: ResumedOptions,
+  { client, session: waiting, tell }: Pick<ResumedOptions, 'client' | 'session' | 'tell'>,
   session: Session,
   { isQuiet, left }: Quiet,
   places: Places,

@@ -1,10 +1,17 @@
 import { hostname } from 'node:os';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { recipeOf } from '../../adapters/recipe.ts';
-import { type Client, DefibError, type Session, unwrap } from '../../client/index.ts';
+import {
+  type Client,
+  DefibError,
+  type Session,
+  type SessionWithAttempts,
+  unwrap,
+} from '../../client/index.ts';
 import { CliError } from '../frame/errors.ts';
 import { clientFor, openService, serviceUrl } from '../frame/service.ts';
 import { createPatience } from '../logs/patience.ts';
+import { sessionsFolder } from './places.ts';
 import { branchOf, worktreeOf } from './worktree.ts';
 
 export type StartOptions = {
@@ -14,6 +21,8 @@ export type StartOptions = {
   objective?: string;
   timeout?: number;
   session?: string;
+  /** How a worker of this machine may go on: see {@link templateOf}. */
+  template?: string[] | undefined;
 };
 
 export type Begun = {
@@ -51,7 +60,6 @@ export async function begin(
 
 type Place = { host: string; worktree: string | null };
 
-/** The service has just asked for this start, so it is waited for if it restarts. */
 async function adopt(
   id: string,
   place: Place,
@@ -59,6 +67,20 @@ async function adopt(
   tell: Tell,
   ending: AbortSignal,
 ): Promise<Begun> {
+  const { url, token, session } = await givenSession(id, env, tell, ending);
+  const known = session.host === place.host && session.worktree === place.worktree;
+  return { url, token, session, worktree: place.worktree, moved: known ? undefined : place };
+}
+
+export type GivenSession = { url: string; token: string; session: SessionWithAttempts };
+
+/** The session that a spawner starts this for. The service has just asked for that, so it is waited for if it restarts. */
+export async function givenSession(
+  id: string,
+  env: NodeJS.ProcessEnv,
+  tell: Tell,
+  ending: AbortSignal,
+): Promise<GivenSession> {
   const token = env['DEFIB_SESSION_TOKEN'];
   if (!token) {
     throw new CliError(
@@ -77,8 +99,7 @@ async function adopt(
   if (session.endedAt !== null) {
     throw new CliError('session_ended', `The session ${id} has ended (${session.endReason}).`);
   }
-  const known = session.host === place.host && session.worktree === place.worktree;
-  return { url, token, session, worktree: place.worktree, moved: known ? undefined : place };
+  return { url, token, session };
 }
 
 /** As long as a spawner gives an agent to make its first heartbeat, by default, and a margin. */
@@ -93,9 +114,14 @@ async function startNew(
   ending: AbortSignal,
 ): Promise<Begun> {
   const { url, client } = await openService();
+  const me = await whoAmI(client);
   const agentName =
-    options.agent ?? env['DEFIB_AGENT'] ?? (await agentOf(client)) ?? basename(command[0] ?? '');
+    options.agent ?? env['DEFIB_AGENT'] ?? me?.agentName ?? basename(command[0] ?? '');
   const { host, worktree } = place;
+  const takeover =
+    me?.scope === 'operator' && options.template
+      ? takeoverOf(options.template, host, env)
+      : undefined;
   const branch = worktree === null ? undefined : await branchOf(worktree);
   const repo = options.repo ?? repoOf(options.issue);
   const body = {
@@ -106,6 +132,7 @@ async function startNew(
     ...(repo !== undefined && { repo }),
     ...(options.issue !== undefined && { issueUrl: options.issue }),
     ...(options.timeout !== undefined && { timeoutSeconds: options.timeout }),
+    ...(takeover && { takeover }),
   };
   const start = () => {
     ending.throwIfAborted();
@@ -122,11 +149,20 @@ async function startNew(
   return { url, ...started, worktree, moved: undefined };
 }
 
-/** The one agent that the token is for; undefined: an operator's token, or a service that does not say. */
-async function agentOf(client: Client): Promise<string | undefined> {
+/** Whom the token stands for; undefined: a service that does not say. */
+async function whoAmI(client: Client) {
   const { data } = await client.GET('/api/me', {});
-  return data?.scope === 'agent' ? (data.agentName ?? undefined) : undefined;
+  return data;
 }
+
+/** What a worker needs to go on as this process would. */
+const takeoverOf = (command: string[], host: string, env: NodeJS.ProcessEnv) => ({
+  command,
+  host,
+  cwd: process.cwd(),
+  stateDir: dirname(sessionsFolder(env)),
+  path: env['PATH'] ?? '',
+});
 
 /** With an operator's token, as on one's own machine, the first run creates the agent. */
 async function createAgent(client: Client, agentName: string, missing: DefibError): Promise<void> {

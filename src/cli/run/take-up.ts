@@ -76,9 +76,15 @@ export async function beginNext(
   options: ClaimOptions & { url: string; next: NextCommand },
   settle: Settle,
 ): Promise<Ready> {
-  const { url, next } = options;
-  const { session, token } = await claimGiven(options);
-  const { spot, prompt, promptFile } = await prepare({ session, token, url }, settle);
+  return await makeReady({ ...options, ...(await claimGiven(options)) }, settle);
+}
+
+export type Given = { session: Session; token: string; url: string; next: NextCommand };
+
+/** Makes the place of a session that this process has, and says how it is started there. */
+export async function makeReady(given: Given, settle: Settle): Promise<Ready> {
+  const { session, token, url, next } = given;
+  const { spot, prompt, promptFile } = await prepare(given, settle);
   const worktree = spot.worktree ?? spot.cwd;
   return {
     command: next({ prompt, promptFile, worktree, sessionId: session.id }),
@@ -91,10 +97,7 @@ export async function beginNext(
 type Prepared = { spot: Spot; prompt: string; promptFile: string };
 
 /** Makes a claimed session's place, says where it is, and gets the prompt that is true there. */
-async function prepare(
-  { session, token, url }: { session: Session; token: string; url: string },
-  settle: Settle,
-): Promise<Prepared> {
+async function prepare({ session, token, url }: Given, settle: Settle): Promise<Prepared> {
   const api = sessionApi({ url, token, id: session.id });
   const places = placesOf(sessionsFolder(process.env), session.id);
   const host = hostOf(process.env);

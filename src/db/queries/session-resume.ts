@@ -46,6 +46,17 @@ export async function markReady(db: Db, prepared: Prepared): Promise<boolean> {
 /** SQL: what an earlier try has left to say. */
 const forgotten = sql`spawn_error = NULL, summary = NULL, waiting_for = NULL`;
 
+export type StartOfAgent = {
+  runId: string;
+  host: string;
+  /** How many agents the host may have that were started there. */
+  limit: number;
+  /** How it is started. */
+  type: SpawnerPolicy['type'];
+  /** What the agent's policy said when the run began. */
+  spawner: SpawnerPolicy;
+};
+
 /**
  * Says that a run is about to start the session's agent: `starting` from now, with its time for the
  * first heartbeat. The same run may say so again, after its worker died: that start may have failed,
@@ -56,9 +67,9 @@ const forgotten = sql`spawn_error = NULL, summary = NULL, waiting_for = NULL`;
 export async function startSpawn(
   db: Db,
   prepared: Prepared,
-  spawn: { runId: string; host: string; limit: number; spawner: SpawnerPolicy },
+  spawn: StartOfAgent,
 ): Promise<Session | undefined> {
-  const { type } = spawn.spawner;
+  const { type } = spawn;
   await sql`SELECT FROM worker_hosts WHERE host = ${spawn.host} FOR UPDATE`.execute(db);
   const { rows } = await sql<Session>`
     UPDATE sessions SET

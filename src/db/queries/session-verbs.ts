@@ -53,7 +53,7 @@ export async function insertResumed(
         attempt - 1 + coalesce(${request.budget}::int, ${budgetOf(request.limits)})
           - ${budgetOf(request.limits)}),
       -- Whoever asks for it by hand is not the supervisor that it may have been kept for.
-      reserved_until = NULL, spawn_tries = 1, spawn_at = now() + ${PREPARE_TIME}
+      reserved_until = NULL, takeover = NULL, spawn_tries = 1, spawn_at = now() + ${PREPARE_TIME}
     FROM agents
     WHERE sessions.id = ${request.id} AND agents.id = sessions.agent_id
     RETURNING sessions.*`.execute(trx);

@@ -63,6 +63,16 @@ export type Successor = {
 };
 
 /**
+ * SQL: how a worker takes over from the session in `due`: where its supervisor has died or goes on itself, and where
+ * a worker started it and nobody has stopped it. What a person stops waits for a person.
+ */
+const takenOver = sql`
+  CASE WHEN due.status = 'timed_out' OR due.reserved_until IS NOT NULL
+    OR (due.spawner = 'command'
+      AND (due.end_reason = 'deadline_passed' OR due.end_reason LIKE 'its command %'))
+  THEN due.takeover END`;
+
+/**
  * SQL: the next attempt of each session in `due`, pending, with the id that `fresh` has for its place. How it
  * gets its agent is for the policy to say when it comes to that.
  */
@@ -70,12 +80,12 @@ export const insertNextAttempt = sql`
     INSERT INTO sessions
       (id, agent_id, agent_name, root_id, resumed_from, attempt, status, objective, repo, issue_url,
        issue_key, worktree, host, branch, checkpoint_branch, latest_checkpoint_id, turn,
-       lease_seconds, timeout_seconds, start_seconds, extra_budget, reserved_until, spawn_tries,
-       spawn_at)
+       lease_seconds, timeout_seconds, start_seconds, extra_budget, takeover, reserved_until,
+       spawn_tries, spawn_at)
     SELECT fresh.id, due.agent_id, due.agent_name, due.root_id, due.id, due.attempt + 1, 'pending',
       due.objective, due.repo, due.issue_url, due.issue_key, NULL, due.host, due.branch,
       'checkpoint/' || due.agent_name || '/' || fresh.id::text, due.latest_checkpoint_id, due.turn,
-      due.lease_seconds, due.timeout_seconds, due.start_seconds, due.extra_budget,
+      due.lease_seconds, due.timeout_seconds, due.start_seconds, due.extra_budget, ${takenOver},
       CASE WHEN due.reserved_until IS NOT NULL THEN now() + ${RESERVED_TIME} END,
       CASE WHEN due.reserved_until IS NOT NULL THEN 0 ELSE 1 END,
       now() + CASE WHEN due.reserved_until IS NOT NULL THEN ${RESERVED_TIME} ELSE ${PREPARE_TIME} END

@@ -1,5 +1,6 @@
 import { sql, type SqlBool } from 'kysely';
 import type { Place } from '../../contract/place.ts';
+import type { Takeover } from '../../contract/takeover.ts';
 import type { Db } from '../connect.ts';
 import { type IdRange, type Page, type PageRequest, toPage } from '../page.ts';
 import { isNamed } from './agents.ts';
@@ -19,6 +20,7 @@ export type NewSession = {
   leaseSeconds: number;
   timeoutSeconds: number | null;
   startSeconds: number;
+  takeover: Takeover | null;
 };
 
 /**
@@ -31,14 +33,15 @@ export async function insertSession(db: Db, session: NewSession): Promise<Sessio
     INSERT INTO sessions
       (id, agent_id, agent_name, root_id, status, objective, repo, issue_url, issue_key, worktree, host, branch,
        checkpoint_branch, turn, lease_seconds, timeout_seconds, start_seconds,
-       start_deadline_at, deadline_at, started_at)
+       start_deadline_at, deadline_at, started_at, takeover)
     SELECT ${session.id}::uuid, agents.id, agents.name, ${session.id}::uuid, 'starting',
       ${session.objective}, ${session.repo}, ${session.issueUrl}, ${session.issueKey},
       ${session.worktree}, ${session.host}, ${session.branch},
       'checkpoint/' || agents.name || '/' || ${session.id}::text, ${session.turn}::int,
       ${session.leaseSeconds}::int, ${session.timeoutSeconds}::int, ${session.startSeconds}::int,
       now() + make_interval(secs => ${session.startSeconds}::int),
-      now() + make_interval(secs => ${session.timeoutSeconds}::int), now()
+      now() + make_interval(secs => ${session.timeoutSeconds}::int), now(),
+      ${session.takeover && JSON.stringify(session.takeover)}::jsonb
     FROM agents WHERE ${isNamed(session.agentName)} AND NOT agents.paused
     ON CONFLICT DO NOTHING
     RETURNING *`.execute(db);

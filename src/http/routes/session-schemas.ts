@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { causeSchema } from '../../contract/cause.ts';
 import { resultSchema } from '../../contract/result.ts';
 import { placeSchema } from '../../contract/place.ts';
+import { placeholderProblem } from '../../services/spawners/placeholders.ts';
 import { agentNameSchema, fullRepoNameSchema, storableText, timestamp } from '../validation.ts';
 import { directiveSchema } from './schemas.ts';
 
@@ -64,14 +65,36 @@ export const claimedSchema = startedSchema
   .extend({ continuation: z.string() })
   .openapi('ClaimedSession');
 
+const absolutePath = storableText(4096).startsWith('/', 'must be an absolute path');
 const turn = z.number().int().min(0).max(1_000_000_000);
 const seconds = z.number().int().min(1).max(604_800);
+
+/** Its shape is that of `contract/takeover.ts`. */
+const takeoverSchema = z
+  .strictObject({
+    command: z
+      .array(storableText(4096))
+      .min(1)
+      .max(200)
+      .superRefine((command, context) => {
+        const problem = placeholderProblem(command);
+        if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+      }),
+    host: storableText(255).min(1),
+    cwd: absolutePath,
+    stateDir: absolutePath,
+    path: storableText(8192),
+  })
+  .openapi({
+    description:
+      'An operator only: how a worker of that host goes on where the supervisor of this session, or of one that follows it, dies.',
+  });
 
 export const startSchema = z
   .strictObject({
     objective: storableText(20_000).min(1, 'must say what the work is'),
     repo: fullRepoNameSchema.optional(),
-    worktree: storableText(4096).startsWith('/', 'must be an absolute path').optional(),
+    worktree: absolutePath.optional(),
     host: storableText(255).min(1).optional(),
     branch: storableText(255).min(1).optional(),
     issueUrl: z
@@ -81,13 +104,14 @@ export const startSchema = z
     timeoutSeconds: seconds.optional(),
     leaseSeconds: seconds.min(5, 'must be at least 5').optional(),
     turn: turn.optional(),
+    takeover: takeoverSchema.optional(),
   })
   .openapi('StartSession');
 
 export const claimSchema = z
   .strictObject({
     host: storableText(255).min(1).optional(),
-    worktree: storableText(4096).startsWith('/', 'must be an absolute path').optional(),
+    worktree: absolutePath.optional(),
     sessionId: z.uuid('must be a UUID').optional().openapi({
       description:
         'The waiting session to take. Without it, and without `resumedFrom`, the oldest.',
@@ -110,7 +134,7 @@ export const beatSchema = z
     host: storableText(255).min(1).optional().openapi({
       description: 'Where the session is worked on from now, with `worktree`; without it, in none.',
     }),
-    worktree: storableText(4096).startsWith('/', 'must be an absolute path').optional(),
+    worktree: absolutePath.optional(),
     place: placeSchema.optional().openapi({
       description:
         'What the worktree is to that of the attempt before: the same, a `git worktree` of its repository, or a clone.',

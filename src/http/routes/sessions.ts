@@ -20,7 +20,14 @@ import {
 import { startSession } from '../../services/sessions/start.ts';
 import { toSessionView } from '../../services/sessions/view.ts';
 import type { Principal } from '../../services/tokens/authenticate.ts';
-import { actorOf, assertMayActFor, assertSession, mayReadSession, visibleAgent } from '../auth.ts';
+import {
+  actorOf,
+  assertMayActFor,
+  assertOperator,
+  assertSession,
+  mayReadSession,
+  visibleAgent,
+} from '../auth.ts';
 import {
   agentNameParam,
   agentNameSchema,
@@ -178,6 +185,7 @@ export function sessionRoutes(deps: Deps) {
       const { agentName } = c.req.valid('param');
       assertMayActFor(c.get('principal'), agentName);
       const request = { agentName, ...c.req.valid('json') };
+      if (request.takeover) assertOperator(c.get('principal'));
       const { session, token } = await startSession(db, sessionSettings, request);
       return c.json({ session: toSessionView(session), token }, 201);
     })

@@ -1,3 +1,4 @@
+import type { Takeover } from '../../contract/takeover.ts';
 import type { CheckpointRow } from '../../db/queries/checkpoints.ts';
 import type { Run, Session, SpawnerPolicy } from '../../db/schema.ts';
 import type { CheckpointPass } from '../checkpoints/pass.ts';
@@ -14,6 +15,8 @@ export type ResumePass = {
   successor: Session | undefined;
   /** How its agent is started, by the policy as it is when the pass begins. */
   spawner: SpawnerPolicy;
+  /** Set where a supervisor of this machine has died whose command a worker may start again. */
+  takeover: Takeover | null;
   /** The attempt that ended. */
   predecessor: Session | undefined;
   /** Saves what is left in the predecessor's worktree. */

@@ -29,6 +29,7 @@ export const restoreStep: ResumeStep = {
     if (!successor) throw new AppError('not_found', 'The session is no longer there.');
     const id = successor.latest_checkpoint_id;
     pass.from = id === null ? undefined : await findCheckpoint(deps.db, id);
+    if (pass.takeover) return { summary: 'left to the supervisor that goes on' };
     // Made again after a worker died: what is in its place is not touched.
     if (successor.restored) return { skipped: true };
     const outcome = await restoreFor(pass, successor, signal);

@@ -25,6 +25,7 @@ export async function runResume(
       folder,
       successor: undefined,
       spawner: PULL,
+      takeover: null,
       predecessor: undefined,
       saving: newPass(deps, run, folder),
       from: undefined,

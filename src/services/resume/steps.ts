@@ -4,13 +4,18 @@ import { findCheckpoint, findLastCommit } from '../../db/queries/checkpoints.ts'
 import { PULL } from '../../db/queries/spawners.ts';
 import { deferSpawn, markReady, startSpawn } from '../../db/queries/session-resume.ts';
 import { findSession } from '../../db/queries/sessions.ts';
+import type { Takeover } from '../../contract/takeover.ts';
 import type { Session } from '../../db/schema.ts';
+import { endMarked } from '../../end-processes.ts';
 import { AppError } from '../../errors.ts';
+import { carriersOf, markOf } from '../../process-list.ts';
+import { isHere } from '../checkpoints/capture.ts';
 import type { CheckpointStep } from '../checkpoints/pass.ts';
 import { captureStep, moveStep, pushStep, record, storeStep } from '../checkpoints/steps.ts';
 import { plural } from '../plural.ts';
 import { continuationOf } from '../sessions/continuation.ts';
 import { issueSessionToken } from '../tokens/session-token.ts';
+import type { ResumeDeps } from './deps.ts';
 import type { ResumePass, ResumeStep } from './pass.ts';
 import { restoreStep } from './restore.ts';
 
@@ -30,7 +35,35 @@ const loadSession: ResumeStep = {
     pass.spawner = (await findAgentPolicy(db, session.agent_id))?.spawner ?? PULL;
     if (session.resumed_from) pass.predecessor = await findSession(db, session.resumed_from);
     pass.saving.session = pass.predecessor;
+    if (pass.spawner.type === 'pull') pass.takeover = takeoverOf(pass.deps, session);
     return {};
+  },
+};
+
+/** Once only: where that fails, the session waits for somebody to take it up. */
+function takeoverOf(deps: ResumeDeps, { takeover, spawn_error: failed }: Session): Takeover | null {
+  // Another user could not go on in a worktree of this one.
+  return takeover?.host === deps.host && failed === null && !deps.spawnUser ? takeover : null;
+}
+
+const GRACE_MS = 10_000;
+
+/** One agent at a time: what a dead supervisor has left alive would work beside the one that is started here. */
+const endLeft: ResumeStep = {
+  name: 'end what lives on',
+  level: 'best-effort',
+  timeoutMs: 30_000,
+  run: async ({ deps, successor, predecessor, spawner, takeover }) => {
+    const startsHere = takeover !== null || spawner.type === 'command';
+    if (!successor || !predecessor || !startsHere) return { skipped: true };
+    if (predecessor.status !== 'timed_out' || !isHere(deps, predecessor)) return { skipped: true };
+    const marks = [markOf(predecessor.id)];
+    const count = carriersOf(marks).length;
+    if (count === 0) return { skipped: true };
+    const left = await endMarked(marks, GRACE_MS);
+    const summary = `ended ${count === 1 ? '1 process' : `${count} processes`} of the attempt before`;
+    if (left.length === 0) return { summary };
+    return { summary, warnings: [`These processes cannot be ended: ${left.join(', ')}.`] };
   },
 };
 
@@ -80,14 +113,15 @@ const startAgent: ResumeStep = {
   level: 'critical',
   timeoutMs: 60_000,
   run: async (pass, signal) => {
-    const { successor, deps, from, spawner } = pass;
+    const { successor, deps, from, spawner, takeover } = pass;
     if (!successor) return { skipped: true };
     const prepared = { id: successor.id, checkpointId: from?.id ?? null };
-    if (spawner.type === 'pull') {
+    if (spawner.type === 'pull' && !takeover) {
       if (!(await markReady(deps.db, prepared))) return await notStarted(pass, successor);
       return { summary: 'waiting to be claimed' };
     }
-    const spawn = { runId: pass.run.id, host: deps.host, limit: deps.spawnLimit, spawner };
+    const type = takeover ? 'command' : spawner.type;
+    const spawn = { runId: pass.run.id, host: deps.host, limit: deps.spawnLimit, type, spawner };
     const started = await deps.db.transaction().execute(async (trx) => {
       const session = await startSpawn(trx, prepared, spawn);
       return session && { session, token: await issueSessionToken(trx, session) };
@@ -95,25 +129,31 @@ const startAgent: ResumeStep = {
     if (!started) return await notStarted(pass, successor);
     const continuation = await continuationOf(deps.db, started.session);
     await start(pass, { ...started, continuation }, signal);
-    return { summary: `started its agent by ${spawner.type}` };
+    return {
+      summary: takeover ? 'started its command again' : `started its agent by ${spawner.type}`,
+    };
   },
 };
 
 async function start(
-  { deps, run, spawner }: ResumePass,
+  { deps, run, spawner, takeover }: ResumePass,
   started: { session: Session; token: string; continuation: string },
   signal: AbortSignal,
 ): Promise<void> {
   const request = { ...started, runId: run.id };
+  if (takeover) return await deps.spawners.takeover(request, takeover);
   if (spawner.type === 'command') return await deps.spawners.command(request, spawner, signal);
   if (spawner.type === 'webhook') return await deps.spawners.webhook(request, spawner, signal);
 }
 
 /** A full host, a paused agent and a policy that was changed meanwhile are no failures: the session waits. */
-async function notStarted({ deps, spawner }: ResumePass, { id, agent_id: agentId }: Session) {
+async function notStarted(
+  { deps, spawner, takeover }: ResumePass,
+  { id, agent_id: agentId }: Session,
+) {
   const now = (await findAgentPolicy(deps.db, agentId))?.spawner ?? PULL;
   const settled = isDeepStrictEqual(now, spawner);
-  if (settled && spawner.type === 'pull') throw superseded();
+  if (settled && spawner.type === 'pull' && !takeover) throw superseded();
   const waitingFor = settled ? `a place on host ${deps.host}` : null;
   if (!(await deferSpawn(deps.db, { id, waitingFor }))) throw superseded();
   return {
@@ -133,6 +173,7 @@ function superseded(): AppError {
 /** Saves what the dead left, puts it into a new worktree, and starts whoever goes on. */
 export const resumeSteps: readonly ResumeStep[] = [
   loadSession,
+  endLeft,
   onPredecessor(captureStep),
   onPredecessor(moveStep),
   onPredecessor(recordChanges),

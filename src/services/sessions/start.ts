@@ -1,3 +1,4 @@
+import type { Takeover } from '../../contract/takeover.ts';
 import type { Db } from '../../db/connect.ts';
 import { findAgent } from '../../db/queries/agents.ts';
 import { findLiveSessionOfIssue, insertSession } from '../../db/queries/sessions.ts';
@@ -20,6 +21,8 @@ export type StartSession = AskedTimes & {
   host?: string | undefined;
   branch?: string | undefined;
   turn?: number | undefined;
+  /** Of an operator alone: it makes a worker run a command. */
+  takeover?: Takeover | undefined;
 };
 
 export type StartedSession = {
@@ -56,6 +59,7 @@ export async function startSession(
       host: request.host ?? null,
       branch: request.branch ?? null,
       turn: request.turn ?? null,
+      takeover: request.takeover ?? null,
       ...sessionTimes(request, agent.policy, settings),
     });
     if (!session) throw await explain(trx, agentName, issueUrl, key);

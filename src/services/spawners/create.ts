@@ -3,6 +3,7 @@ import type { Db } from '../../db/connect.ts';
 import type { Log } from '../../log.ts';
 import type { Places } from '../checkpoints/places.ts';
 import { createCommandSpawner } from './command.ts';
+import { createTakeover } from './takeover.ts';
 import type { Spawners } from './spawner.ts';
 import type { SpawnUser } from './user.ts';
 import { createWebhookSpawner } from './webhook.ts';
@@ -19,5 +20,9 @@ export type SpawnerDeps = {
 };
 
 export function createSpawners(deps: SpawnerDeps): Spawners {
-  return { command: createCommandSpawner(deps), webhook: createWebhookSpawner(deps) };
+  return {
+    command: createCommandSpawner(deps),
+    webhook: createWebhookSpawner(deps),
+    takeover: createTakeover(deps),
+  };
 }

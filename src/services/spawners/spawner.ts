@@ -1,3 +1,4 @@
+import type { Takeover } from '../../contract/takeover.ts';
 import type { Session, SpawnerPolicy } from '../../db/schema.ts';
 
 export type SpawnRequest = {
@@ -27,4 +28,6 @@ export type Spawner<Policy extends SpawnerPolicy> = (
 export type Spawners = {
   command: Spawner<Extract<SpawnerPolicy, { type: 'command' }>>;
   webhook: Spawner<Extract<SpawnerPolicy, { type: 'webhook' }>>;
+  /** Goes on as the supervisor did that died: in its folder, with its command. */
+  takeover: (request: SpawnRequest, takeover: Takeover) => Promise<void>;
 };

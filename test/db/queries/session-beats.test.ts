@@ -38,7 +38,7 @@ async function start(): Promise<string> {
     branch: null,
     turn: null,
   };
-  const times = { leaseSeconds: 60, timeoutSeconds: null, startSeconds: 120 };
+  const times = { leaseSeconds: 60, timeoutSeconds: null, takeover: null, startSeconds: 120 };
   await insertSession(db, { id, agentName: 'builder', objective: 'x', ...none, ...times });
   return id;
 }
