@@ -36,6 +36,7 @@ describe('defib run with a known agent', () => {
     const id = await flow.idOf(one);
     const { code, stdout, stderr } = await one.exited;
     expect(stderr).toContain('Completed.');
+    expect(stderr).toMatch(/Result: committed on main at [0-9a-f]{12}, on no remote yet\.\n$/);
     expect(code).toBe(0);
     expect(stdout.trim().split('\n')).toEqual(
       [1, 2, 3].map((n) => `attempt ${n} in ${worktree}/dir with -p`),
@@ -67,8 +68,10 @@ describe('defib run with a known agent', () => {
     const id = await flow.idOf(one);
     await until('it was stopped', async () => (await flow.session(id)).endedAt);
     put(worktree, 'mine.txt', 'by hand\n');
-    expect(await one.exited).toMatchObject({ code: 0 });
+    const done = await one.exited;
+    expect(done.code).toBe(0);
     const { attempts } = await flow.session(id);
+    expect(done.stderr).toMatch(/Result: 1 changed file, not committed\. .*: defib bring /);
     const other = attempts[1].worktree;
     expect(other).not.toBe(worktree);
     expect(readFileSync(join(other, 'work.txt'), 'utf8')).toBe(`whole in ${other}\n`);

@@ -5,6 +5,7 @@ import { lastWords } from './last-words.ts';
 import { forget } from './leave.ts';
 import type { NextCommand } from './next-command.ts';
 import { placesOf, readSaved, sessionsFolder } from './places.ts';
+import { sessionApi } from './session-api.ts';
 import type { Signals } from './signals.ts';
 import { findSpot, relocated } from './spot.ts';
 import type { Finished } from './supervise.ts';
@@ -45,16 +46,18 @@ export async function runChain(
       ready = following;
       continue;
     }
-    for (const line of lastWords({
-      ready,
-      finished,
-      hasNext: next !== undefined,
-      why: following,
-    })) {
-      tell(line);
-    }
+    const result = finished.status === 'completed' ? await resultOf(ready) : undefined;
+    const words = { ready, finished, hasNext: next !== undefined, why: following, result };
+    for (const line of lastWords(words)) tell(line);
     return finished.code;
   }
+}
+
+/** What the service says of it; nothing where it cannot be asked. */
+async function resultOf({ begun }: Ready) {
+  const { url, token, session } = begun;
+  const read = sessionApi({ url, token, id: session.id }).read();
+  return (await read.catch(() => undefined))?.result;
 }
 
 const isReady = (value: unknown): value is Ready =>

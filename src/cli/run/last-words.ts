@@ -1,4 +1,5 @@
 import { DefibError } from '../../client/index.ts';
+import type { Result } from '../../contract/result.ts';
 import { messageOf } from './deliver.ts';
 import type { Ready } from './attempt.ts';
 import type { Finished } from './supervise.ts';
@@ -11,6 +12,8 @@ export type LastWords = {
   hasNext: boolean;
   /** What kept the next attempt from being begun here; undefined: it was not tried. */
   why: unknown;
+  /** Where the result of completed work is, as far as the service has said. */
+  result?: Result | null | undefined;
 };
 
 /** What happened, what is saved where, who goes on, and what to type: one line each. */
@@ -19,7 +22,7 @@ export function lastWords(words: LastWords): string[] {
   const { status, sent } = finished;
   const { worktree } = ready.spot;
   const where = worktree === null ? '' : ` The work is in ${worktree}.`;
-  if (status === 'completed') return [`Completed.${where}`];
+  if (status === 'completed') return [`Completed.${where}`, ...resultLine(words)];
   if (status === 'failed' || status === 'cancelled') {
     return [`Ended as ${status}; nothing goes on by itself.${where}`];
   }
@@ -27,9 +30,27 @@ export function lastWords(words: LastWords): string[] {
   return [`Saved in ${savedIn(words)}.${where}`, goesOn(words)];
 }
 
+function resultLine({ ready, result }: LastWords): string[] {
+  if (!result || result.state === 'none') return [];
+  const { begun, spot } = ready;
+  const { state, branch, head, filesChanged } = result;
+  const at = `${branch ?? 'HEAD'} at ${head?.slice(0, 12) ?? 'no commit'}`;
+  const text = {
+    landed: `${at} is on a remote`,
+    committed: `committed on ${at}, on no remote yet`,
+    uncommitted: `${changed(filesChanged ?? 0)}, not committed`,
+  }[state];
+  const isElsewhere = spot.place === 'worktree' || spot.place === 'clone';
+  const bring = isElsewhere && state !== 'landed';
+  const how = bring ? ` To have it in your own worktree: defib bring ${begun.session.id}` : '';
+  return [`Result: ${text}.${how}`];
+}
+
+const changed = (files: number): string => `${files} changed file${files === 1 ? '' : 's'}`;
+
 function savedIn({ ready, finished }: LastWords): string {
   const files = finished.capture?.filesChanged;
-  const count = files === undefined ? '' : `, with ${files} changed file${files === 1 ? '' : 's'}`;
+  const count = files === undefined ? '' : `, with ${changed(files)}`;
   return `session ${ready.begun.session.id}${count}`;
 }
 
