@@ -1,9 +1,11 @@
-import { readdir, rm } from 'node:fs/promises';
+import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { type Client, DefibError, type SessionWithAttempts, unwrap } from '../client/index.ts';
+import { tryGit } from './bring/user-git.ts';
 import { note, type OutputOptions, print, table, withJson } from './frame/output.ts';
 import { dataDirs, openService } from './frame/service.ts';
+import { worktreesFolder } from './run/places.ts';
 import { hasWhatIsSaved } from './worktrees/unchanged.ts';
 
 type Options = OutputOptions & { prune?: true };
@@ -11,7 +13,7 @@ type Options = OutputOptions & { prune?: true };
 export function define(command: Command): void {
   withJson(command)
     .description(
-      'Lists the worktrees that resumed sessions got from the service on this machine. With --prune those\n' +
+      'Lists the worktrees that resumed sessions got on this machine. With --prune those\n' +
         'are removed whose work is over and elsewhere: landed, brought home or dismissed, and not changed\n' +
         'since it was saved.',
     )
@@ -42,7 +44,7 @@ async function list(options: Options): Promise<void> {
     const session = await sessionOf(client, sessionId);
     const kept = await whyKept(session, worktree, client);
     const removed = kept === null && options.prune === true;
-    if (removed) await rm(worktree, { recursive: true, force: true });
+    if (removed) await remove(worktree);
     const status = session?.attempts.at(-1)?.status ?? 'unknown';
     found.push({ worktree, sessionId, status, kept, removed });
   }
@@ -64,13 +66,20 @@ async function list(options: Options): Promise<void> {
   }
 }
 
+/** One of the user's repository goes from that too; its branch stays. */
+async function remove(worktree: string): Promise<void> {
+  const linked = await lstat(join(worktree, '.git')).catch(() => null);
+  if (linked?.isFile()) await tryGit(worktree, ['worktree', 'remove', '--force', worktree]);
+  await rm(worktree, { recursive: true, force: true });
+}
+
 const SESSION = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.|$)/;
 
-/** Folders named after a session, as workers make them. */
+/** Folders named after a session, as workers and supervisors make them. */
 async function onThisMachine(): Promise<{ worktree: string; sessionId: string }[]> {
   const found: { worktree: string; sessionId: string }[] = [];
-  for (const dataDir of dataDirs()) {
-    const folder = join(dataDir, 'worktrees');
+  const folders = dataDirs().map((dataDir) => join(dataDir, 'worktrees'));
+  for (const folder of new Set([...folders, worktreesFolder(process.env)])) {
     for (const name of (await readdir(folder).catch(() => [])).sort()) {
       const sessionId = SESSION.exec(name)?.[1];
       if (sessionId !== undefined) found.push({ worktree: join(folder, name), sessionId });

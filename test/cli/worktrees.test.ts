@@ -1,10 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { put } from '../services/git/helpers.ts';
+import { gitLine, put } from '../services/git/helpers.ts';
 import { defib } from '../setup/defib.ts';
+import { scriptedAgent } from '../setup/scripted-agent.ts';
 import { startSupervised, type Supervised } from '../setup/supervised.ts';
 import { until } from '../setup/until.ts';
+
+const COMMIT = 'git -c user.name=u -c user.email=u@example.com commit -q -m';
 
 let flow: Supervised;
 beforeAll(async () => {
@@ -63,6 +66,35 @@ describe('the worktree of an agent that a worker started', () => {
     await worktrees('--prune');
     expect(existsSync(again.worktree)).toBe(false);
     expect(existsSync(join(second.worktree, 'mine.txt'))).toBe(true);
+  });
+
+  it('is listed, and goes from its repository, where defib run made it', async () => {
+    const { worktree } = flow.clone('linked');
+    await flow.policy({ spawner: { type: 'pull' }, resumeBackoffSeconds: 1 });
+    const agent = scriptedAgent(
+      flow.root,
+      'linked/claude',
+      `test "$ATTEMPT" -gt 1 && { echo whole > w.txt; git add w.txt; ${COMMIT} done; exit 0; }
+       exit 7`,
+    );
+    const one = flow.run({ cwd: worktree, program: [agent, '-p', 'go'] });
+    const id = await flow.idOf(one);
+    await until('it was stopped', async () => (await flow.session(id)).endedAt);
+    put(worktree, 'mine.txt', 'by hand\n');
+    expect(await one.exited).toMatchObject({ code: 0 });
+    const [, second] = (await flow.session(id)).attempts;
+    const its = async (...args: string[]) =>
+      (await worktrees(...args)).find((row: { sessionId: string }) => row.sessionId === second.id);
+    expect(await its('--prune')).toMatchObject({
+      worktree: second.worktree,
+      kept: expect.stringContaining('committed'),
+    });
+    await flow.service.call('POST', `/api/sessions/${second.id}/dismiss`);
+    expect(await its('--prune')).toMatchObject({ kept: null, removed: true });
+    expect(existsSync(second.worktree)).toBe(false);
+    const list = gitLine(worktree, 'worktree', 'list', '--porcelain').match(/^worktree /gm);
+    expect(list).toHaveLength(1);
+    expect(gitLine(worktree, 'log', '-1', '--format=%s', second.result.branch)).toBe('done');
   });
 
   it('has no output here where its agent has a terminal', async () => {

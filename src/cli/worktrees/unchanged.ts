@@ -1,3 +1,4 @@
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client, SessionWithAttempts } from '../../client/index.ts';
 import { capture } from '../../services/git/capture.ts';
@@ -17,10 +18,12 @@ export async function hasWhatIsSaved(
 ): Promise<boolean> {
   try {
     const saved = await newestWork(client, session);
+    const linked = (await lstat(join(worktree, '.git'))).isFile();
     const own = ['--exclude=checkpoint/*', '--branches', '--glob=refs/stash'];
     const elsewhere = ['--not', '--exclude=*/checkpoint/*', '--remotes', 'HEAD'];
     const found = await git(worktree, ['rev-list', '-n', '1', ...own, ...elsewhere]);
-    if (found.length > 0) return false;
+    // What a linked worktree has on branches stays in the repository that it belongs to.
+    if (!linked && found.length > 0) return false;
     return await withTemporary(async (scratch) => {
       const { tree, head } = await capture({
         worktree,
