@@ -1,7 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
-type Process = { pid: number; parent: number; group: number; dead: boolean; start: string };
+type Process = {
+  pid: number;
+  parent: number;
+  group: number;
+  dead: boolean;
+  stopped: boolean;
+  start: string;
+};
 
 const ON_LINUX = existsSync('/proc/self/stat');
 
@@ -12,6 +19,12 @@ export const startOf = (pid: number): string => find(pid)?.start ?? '';
 export function isAlive({ pid, start }: { pid: number; start: string }): boolean {
   const found = find(pid);
   return found !== undefined && found.start === start && !found.dead;
+}
+
+/** Whether it stands still, as by Ctrl-Z. */
+export function isStopped({ pid, start }: { pid: number; start: string }): boolean {
+  const found = find(pid);
+  return found !== undefined && found.start === start && found.stopped;
 }
 
 const find = (pid: number): Process | undefined =>
@@ -87,6 +100,7 @@ function processIn(pid: string): Process | undefined {
     parent: Number(parent),
     group: Number(group),
     dead: 'ZX'.includes(state),
+    stopped: 'Tt'.includes(state),
     start: fields[19] ?? '',
   };
 }
@@ -109,6 +123,6 @@ function listByPs(): Process[] {
       /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
     if (pid === undefined) return [];
     const numbers = { pid: Number(pid), parent: Number(parent), group: Number(group) };
-    return [{ ...numbers, dead: state.startsWith('Z'), start }];
+    return [{ ...numbers, dead: state.startsWith('Z'), stopped: state.startsWith('T'), start }];
   });
 }

@@ -52,7 +52,13 @@ export async function startSupervised(env: Record<string, string> = {}): Promise
       until('the session has begun', () => /session ([0-9a-f-]{36}) of/.exec(one.stderr())?.[1]),
     stop: async () => {
       // Supervisors, and agents that a test left without one.
-      for (const pid of carrying(flow.root)) process.kill(pid, 'SIGKILL');
+      for (const pid of carrying(flow.root)) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It ended in between.
+        }
+      }
       await Promise.all(running.map(({ exited }) => exited));
       await flow.stop();
     },

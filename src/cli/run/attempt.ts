@@ -16,6 +16,7 @@ import type { Signals } from './signals.ts';
 import type { Spot } from './spot.ts';
 import type { Begun } from './start.ts';
 import { type Finished, supervise } from './supervise.ts';
+import { keepWhileStopped } from './suspend.ts';
 import { syncAll } from './sync-all.ts';
 
 export type AttemptOptions = {
@@ -61,6 +62,7 @@ export async function runAttempt(
   const { session, moved } = begun;
   const places = placesOf(sessionsFolder(process.env), session.id);
   const ended = new AbortController();
+  const unhandle = keepWhileStopped({ url: begun.url, token: begun.token, id: session.id });
   try {
     const saved = await take(places, begun, command);
     tell(greeting(begun));
@@ -87,6 +89,7 @@ export async function runAttempt(
     if (options.session === undefined) await tellFailed(begun, error, signals.hurry, tell);
     throw error;
   } finally {
+    unhandle();
     signals.detach();
     ended.abort();
     await leaveSession(places);
