@@ -98,7 +98,7 @@ function newest(asked: SessionWithAttempts): SessionWithAttempts {
   }
   // One that completed late may have a successor that was called off.
   const done = asked.attempts.find(({ status }) => status === 'completed');
-  return { ...(done ?? last), attempts: asked.attempts };
+  return { ...asked, ...(done ?? last) };
 }
 
 /** From the bundle, on the commits that the repository has, or else its remote. */

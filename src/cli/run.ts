@@ -1,3 +1,4 @@
+import { appendFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { note } from './frame/output.ts';
@@ -11,9 +12,13 @@ import { takeUp } from './resume.ts';
 import { waitingOf } from './run/issue.ts';
 import { filled, nextCommandOf, templateOf } from './run/next-command.ts';
 import { type RunOptions, withRunOptions, withSignals } from './run/options.ts';
+import { sessionApi } from './run/session-api.ts';
+import { readSetup } from './run/setup.ts';
 import type { Signals } from './run/signals.ts';
+import { furnish, whileBeating } from './run/take-up.ts';
+import { worktreeOf } from './run/worktree.ts';
 import { takeOver } from './run/resumed.ts';
-import { begin, givenSession, type StartOptions } from './run/start.ts';
+import { type Begun, begin, givenSession, type StartOptions } from './run/start.ts';
 
 type Options = StartOptions & RunOptions & { take?: true; takeOver?: true };
 
@@ -71,10 +76,14 @@ async function run(command: string[], options: Options): Promise<void> {
     const isOwn = options.resume && options.session === undefined;
     if (options.takeOver && options.session !== undefined) {
       const given = await givenSession(options.session, process.env, tell, signals.ending);
-      const ready = await takeOver({ ...given, next: filled(command) }, { options, tell });
+      const work = { graceMs: options.grace * 1000, tell, ending: signals.ending };
+      const ready = await takeOver({ ...given, ...work, next: filled(command) });
       return await runChain(ready, undefined, options, { signals, tell });
     }
     const next = isOwn ? await nextCommandOf(command, options) : undefined;
+    const worktree = worktreeOf(process.cwd(), process.env);
+    // What cannot be read is said before anything is begun.
+    if (isOwn && worktree !== null) await readSetup(worktree);
     const template = isOwn ? await templateOf(command, options) : undefined;
     const asked = { ...options, template };
     const beginning = begin(asked, command, process.env, tell, signals.ending);
@@ -89,9 +98,24 @@ async function run(command: string[], options: Options): Promise<void> {
       const service = await openService();
       return await takeUp({ ...service, session: begun, command, options, signals });
     }
+    if (options.session !== undefined) await furnishGiven(begun, options, signals);
     const spot = { worktree: begun.worktree, cwd: process.cwd(), place: undefined };
     return await runChain({ command, begun, spot }, next, options, { signals, tell });
   });
+}
+
+/** A worktree that a worker has restored is new. What of its setup fails stands in the prompt's file. */
+async function furnishGiven(
+  { session, url, token, worktree }: Begun,
+  { grace }: RunOptions,
+  { ending }: Signals,
+): Promise<void> {
+  if (session.resumedFrom === null || worktree === null) return;
+  const api = sessionApi({ url, token, id: session.id });
+  const work = { graceMs: grace * 1000, tell, ending };
+  const note = await whileBeating(api, () => furnish(api, worktree, work));
+  const file = process.env['DEFIB_PROMPT_FILE'];
+  if (note !== '' && file) await appendFile(file, note);
 }
 
 /** A session that was begun all the same is ended by the service, which hears nothing of it. */

@@ -723,6 +723,12 @@ export interface components {
       checkpointRemote?: string;
       /** @description Folders on workers’ hosts below which its worktrees lie; nobody else’s do. Default: the repositories that it was the first to use. */
       roots?: string[];
+      /** @description What a new worktree of a resumed session needs before its agent is started: files that are copied from the one before, and commands. */
+      setup?: {
+        copy?: string[];
+        run?: string[];
+        timeoutSeconds?: number;
+      };
       /** @description Days that the result of finished work is kept that has not landed. Default 7. */
       keepResultDays?: number;
       /** @description Days that checkpoints of work that did not succeed are kept. Default 14. */
@@ -1070,6 +1076,12 @@ export interface components {
     };
     SessionWithAttempts: components['schemas']['Session'] & {
       attempts: components['schemas']['Session'][];
+      /** @description What a new worktree for it needs, by its agent's policy. */
+      setup: {
+        copy?: string[];
+        run?: string[];
+        timeoutSeconds?: number;
+      } | null;
     };
     SessionBeatAnswer: {
       /** @enum {string} */

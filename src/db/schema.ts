@@ -1,4 +1,5 @@
 import type { Place } from '../contract/place.ts';
+import type { Setup } from '../contract/setup.ts';
 import type { Takeover } from '../contract/takeover.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ColumnType, Generated, Insertable, Selectable, Updateable } from 'kysely';
@@ -66,6 +67,8 @@ export type AgentPolicy = {
   keepResultDays?: number;
   /** Folders below which its worktrees lie on workers' hosts. Absent: those that it was the first to use. */
   roots?: string[];
+  /** What a new worktree of a resumed session needs before its agent is started. */
+  setup?: Setup;
 };
 
 export type AgentsTable = {

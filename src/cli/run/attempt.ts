@@ -17,6 +17,7 @@ import type { Spot } from './spot.ts';
 import type { Begun } from './start.ts';
 import { type Finished, supervise } from './supervise.ts';
 import { keepWhileStopped } from './suspend.ts';
+import { readSetup } from './setup.ts';
 import { syncAll } from './sync-all.ts';
 
 export type AttemptOptions = {
@@ -99,6 +100,8 @@ export async function runAttempt(
 /** Takes the session for this process, and writes down what a later one must know. */
 async function take(places: Places, begun: Begun, command: string[]): Promise<SavedSession> {
   const { session, url, token, worktree } = begun;
+  const isFirst = session.attempt === 1 && worktree !== null;
+  const setup = isFirst ? await readSetup(worktree) : undefined;
   await makePlaces(places);
   await takeSession(places, TAKE_MS);
   const saved = {
@@ -111,6 +114,7 @@ async function take(places: Places, begun: Begun, command: string[]): Promise<Sa
     token,
     worktree,
     command,
+    ...(setup && { setup }),
   };
   await writeSaved(places, saved);
   return saved;
@@ -138,7 +142,7 @@ function greeting({ session }: Begun): string {
 }
 
 /** The agent acts for its session alone: what else lets one into the service stays with us. */
-function agentEnvironment(
+export function agentEnvironment(
   env: NodeJS.ProcessEnv,
   promptFile: string | undefined,
 ): NodeJS.ProcessEnv {

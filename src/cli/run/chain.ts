@@ -40,7 +40,9 @@ export async function runChain(
     if (finished.status === 'completed') await forgetAll(ids.slice(0, -1));
     const following =
       goesOn && mayGoOn(ready, finished, signals)
-        ? await begin(ready, finished, next, tools).catch((error: unknown) => error)
+        ? await begin(ready, finished, next, { ...tools, graceMs: options.grace * 1000 }).catch(
+            (error: unknown) => error,
+          )
         : undefined;
     if (isReady(following)) {
       ready = following;
@@ -86,14 +88,14 @@ async function begin(
   { begun, spot: before }: Ready,
   { capture: saved, left }: Finished,
   next: NextCommand,
-  { signals, tell }: Tools,
+  { signals, tell, graceMs }: Tools & { graceMs: number },
 ): Promise<Ready> {
   const { client, url }: Service = await openService();
   const { agentName, id } = begun.session;
   const given = { resumedFrom: id };
   const isQuiet = left.length === 0;
   const ready = await beginNext(
-    { client, url, agentName, given, next, tell, ending: signals.ending },
+    { client, url, agentName, given, next, graceMs, tell, ending: signals.ending },
     (session, places) => findSpot({ before, saved, isQuiet, session, places, tell }),
   );
   return { ...ready, command: relocated(ready.command, before.worktree, ready.spot.worktree) };

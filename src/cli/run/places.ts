@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
+import { setupSchema } from '../../contract/setup.ts';
 import { markDataDir } from '../../data-dir.ts';
 import { CliError } from '../frame/errors.ts';
 import { isAlive, startOf } from '../../process-list.ts';
@@ -53,6 +54,8 @@ const savedSchema = z.object({
   made: z.number(),
   /** What it was run with; for who takes the work up on this machine. */
   command: z.array(z.string()).optional(),
+  /** What further worktrees need, as `.defib.json` said before its agent was started. */
+  setup: setupSchema.optional(),
 });
 
 /** What is remembered of a session, for a later supervisor of it and for `defib sync`. */

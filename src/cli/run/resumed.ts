@@ -40,21 +40,19 @@ export async function beginResumed(work: ResumedOptions): Promise<Ready> {
   const quiet = await quieten(work);
   const { agentName, id } = work.session;
   const given = { sessionId: id };
+  const graceMs = work.options.grace * 1000;
   return await beginNext(
-    { client, url, agentName, given, next, tell, ending: signals.ending },
+    { client, url, agentName, given, next, graceMs, tell, ending: signals.ending },
     (session, places) => spotFor(work, session, quiet, places),
   );
 }
 
 /** As {@link beginResumed}, with a session that a worker has claimed, and what is left saved, for this process. */
-export async function takeOver(
-  given: Given & { session: SessionWithAttempts },
-  work: Pick<ResumedOptions, 'options' | 'tell'>,
-): Promise<Ready> {
-  const { session, token, url } = given;
+export async function takeOver(given: Given & { session: SessionWithAttempts }): Promise<Ready> {
+  const { session, token, url, graceMs, tell } = given;
   const marks = session.attempts.filter(({ id }) => id !== session.id).map(({ id }) => markOf(id));
-  const isQuiet = (await endMarked(marks, work.options.grace * 1000)).length === 0;
-  const own = { client: clientFor(url, token), session, tell: work.tell };
+  const isQuiet = (await endMarked(marks, graceMs)).length === 0;
+  const own = { client: clientFor(url, token), session, tell };
   return await makeReady(given, (_, places) =>
     spotFor(own, session, { isQuiet, left: undefined }, places),
   );

@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Deps } from '../../deps.ts';
+import { setupSchema } from '../../contract/setup.ts';
 import type { Agent } from '../../db/schema.ts';
 import { putAgent } from '../../services/agents/put.ts';
 import { getAgent, listAgentViews, viewAgents } from '../../services/agents/read.ts';
@@ -82,6 +83,10 @@ const policySchema = z
         description:
           'Folders on workers’ hosts below which its worktrees lie; nobody else’s do. Default: the repositories that it was the first to use.',
       }),
+    setup: setupSchema.optional().openapi({
+      description:
+        'What a new worktree of a resumed session needs before its agent is started: files that are copied from the one before, and commands.',
+    }),
     keepResultDays: z.number().int().min(0).max(3650).optional().openapi({
       description: 'Days that the result of finished work is kept that has not landed. Default 7.',
     }),

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { causeSchema } from '../../contract/cause.ts';
 import { resultSchema } from '../../contract/result.ts';
 import { placeSchema } from '../../contract/place.ts';
+import { setupSchema } from '../../contract/setup.ts';
 import { placeholderProblem } from '../../services/spawners/placeholders.ts';
 import { agentNameSchema, fullRepoNameSchema, storableText, timestamp } from '../validation.ts';
 import { directiveSchema } from './schemas.ts';
@@ -54,7 +55,12 @@ export const sessionSchema = z
   .openapi('Session');
 
 export const sessionWithAttemptsSchema = sessionSchema
-  .extend({ attempts: z.array(sessionSchema) })
+  .extend({
+    attempts: z.array(sessionSchema),
+    setup: setupSchema.nullable().openapi({
+      description: "What a new worktree for it needs, by its agent's policy.",
+    }),
+  })
   .openapi('SessionWithAttempts');
 
 export const startedSchema = z

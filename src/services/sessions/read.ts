@@ -1,5 +1,7 @@
+import type { Setup } from '../../contract/setup.ts';
 import type { Db } from '../../db/connect.ts';
 import type { Page, PageRequest } from '../../db/page.ts';
+import { findAgentPolicy } from '../../db/queries/agents.ts';
 import {
   findSession,
   listAttempts,
@@ -27,6 +29,8 @@ export const noSuchSession = (id: string): AppError =>
 export type SessionWithAttempts = SessionView & {
   /** Every attempt of the chain, first to last, this one included. */
   attempts: SessionView[];
+  /** What a new worktree for it needs, by its agent's policy. */
+  setup: Setup | null;
 };
 
 export async function withAttempts(
@@ -37,7 +41,8 @@ export async function withAttempts(
   const attempts = await listAttempts(db, session.root_id);
   const views = await viewSessions(db, settings, attempts);
   const own = views.find(({ id }) => id === session.id) ?? toSessionView(session);
-  return { ...own, attempts: views };
+  const policy = await findAgentPolicy(db, session.agent_id);
+  return { ...own, attempts: views, setup: policy?.setup ?? null };
 }
 
 /** Sessions with what is not in their rows, in their order. */
