@@ -33,6 +33,11 @@ export const COMMANDS: CommandEntry[] = [
     load: () => import('./resume.ts'),
   },
   {
+    name: 'attach',
+    summary: 'watch an agent that a worker has started',
+    load: () => import('./attach.ts'),
+  },
+  {
     name: 'restore',
     summary: 'make a worktree of what a session has saved',
     load: () => import('./restore.ts'),

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gitLine, put } from '../services/git/helpers.ts';
-import { operatorOf, type RunningDefib } from '../setup/defib.ts';
+import { defib, operatorOf, type RunningDefib } from '../setup/defib.ts';
 import { scriptedAgent } from '../setup/scripted-agent.ts';
 import { carrying, lives, pidIn, startSupervised, type Supervised } from '../setup/supervised.ts';
 import { until } from '../setup/until.ts';
@@ -63,9 +63,13 @@ async function waits(id: string): Promise<void> {
 
 describe('a worker of the machine goes on where a supervisor has died', () => {
   it('in the same worktree, with the prompt that says so, after it ended the agent that lived on', async () => {
-    const done = `cat "$DEFIB_PROMPT_FILE" > ${flow.root}/prompt.md; echo "$4" > ${flow.root}/arg.md; echo whole >> work.txt; exit 0`;
+    const done = `echo it goes on; cat "$DEFIB_PROMPT_FILE" > ${flow.root}/prompt.md; echo "$4" > ${flow.root}/arg.md; echo whole >> work.txt; exit 0`;
     const work = await atWork('orphan', done);
     await die(work.one, work.id);
+    const env = { ...flow.env, DEFIB_DATA_DIR: join(flow.root, 'data-here') };
+    const attached = await defib(['attach', work.id], { env, cwd: flow.root });
+    expect(attached).toMatchObject({ code: 0, stderr: expect.stringMatching(/Completed\.\n$/) });
+    expect(attached.stdout).toContain('it goes on');
     const second = await nth(work.id, 2, 'completed');
     expect(second).toMatchObject({ worktree: work.worktree, host: 'here' });
     expect(readFileSync(join(work.worktree, 'work.txt'), 'utf8')).toBe('half\nwhole\n');

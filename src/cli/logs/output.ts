@@ -17,12 +17,12 @@ const outputFiles = (id: string): string[] =>
  *
  * @throws CliError `not_found`: it is not on this machine, or the agent has a terminal of its own
  */
-export async function printOutput(client: Client, id: string, follow: boolean): Promise<void> {
-  const isOver = async (): Promise<boolean> => {
-    const session = await unwrap(client.GET('/api/sessions/{id}', { params: { path: { id } } }));
-    return session.endedAt !== null;
-  };
-  const { host } = await unwrap(client.GET('/api/sessions/{id}', { params: { path: { id } } }));
+export async function printOutput(client: Client, which: string, follow: boolean): Promise<void> {
+  const read = (id: string) =>
+    unwrap(client.GET('/api/sessions/{id}', { params: { path: { id } } }));
+  // What was given may be the beginning of its id.
+  const { id, host } = await read(which);
+  const isOver = async (): Promise<boolean> => (await read(id)).endedAt !== null;
   const file = await openFirst(outputFiles(id));
   if (!file) {
     throw new CliError(
