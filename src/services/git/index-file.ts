@@ -1,4 +1,5 @@
 import { AppError } from '../../errors.ts';
+import { isStale, withoutCachedTree } from './cached-tree.ts';
 import { readUndo, type Undo } from './resolve-undo.ts';
 
 /*
@@ -28,6 +29,8 @@ export type IndexFile = {
   extensions: ReadonlySet<string>;
   /** Tree of all entries, if git recorded it and nothing was staged since. */
   tree: string | null;
+  /** The same bytes without the trees that git recorded, where one of them does not fit the entries. */
+  withoutTrees: Buffer | null;
   /** Stages of conflicts that were resolved. */
   undo: readonly Undo[];
 };
@@ -55,7 +58,13 @@ export async function readIndex(buffer: Buffer, hashBytes: number): Promise<Inde
     at = next.end;
     if (n % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) await new Promise(setImmediate);
   }
-  return { entries, ...readExtensions(buffer, at, hashBytes) };
+  const { trees, ...rest } = readExtensions(buffer, at, hashBytes);
+  // The entries of a split index are elsewhere.
+  const stale =
+    trees !== null && !rest.extensions.has('link') && isStale(trees, entries, hashBytes);
+  const withoutTrees = stale ? withoutCachedTree(buffer, at, hashBytes) : null;
+  const tree = trees === null || stale ? null : rootTree(trees, hashBytes);
+  return { entries, ...rest, tree, withoutTrees };
 }
 
 /**
@@ -143,18 +152,18 @@ function compressedName(buffer: Buffer, nameAt: number, previous: Buffer) {
 
 function readExtensions(buffer: Buffer, from: number, hashBytes: number) {
   const extensions = new Set<string>();
-  let tree: string | null = null;
+  let trees: Buffer | null = null;
   let undo: readonly Undo[] = [];
   let at = from;
   while (at + 8 <= buffer.length - hashBytes) {
     const name = buffer.toString('latin1', at, at + 4);
     const end = at + 8 + buffer.readUInt32BE(at + 4);
-    if (name === 'TREE') tree = rootTree(buffer.subarray(at + 8, end), hashBytes);
+    if (name === 'TREE') trees = buffer.subarray(at + 8, end);
     if (name === 'REUC') undo = readUndo(buffer.subarray(at + 8, end), hashBytes);
     extensions.add(name);
     at = end;
   }
-  return { extensions, tree, undo };
+  return { extensions, trees, undo };
 }
 
 /** The first record is the root: "\0<entries> <subtrees>\n<id>"; -1 entries mean that it is out of date. */

@@ -1,4 +1,4 @@
-import { readFile, readdir, rm, stat } from 'node:fs/promises';
+import { readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../errors.ts';
 import type { GitOptions } from './git.ts';
@@ -42,6 +42,7 @@ export async function copyUserIndex(
     await expandSparse(parsed.entries, file, options);
     parsed = { ...(await readIndex(await readFile(file), bytes)), tree, undo };
   }
+  if (parsed.withoutTrees) await writeFile(file, parsed.withoutTrees);
   return { file, parsed };
 }
 
