@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { Command } from 'commander';
+import { readEnvFile } from '../process.ts';
 import { configChecks } from './doctor/config.ts';
 import type { Finding } from './doctor/finding.ts';
 import { gitCheck, nodeCheck } from './doctor/machine.ts';
@@ -25,6 +26,8 @@ Examples:
 }
 
 async function doctor(options: OutputOptions): Promise<void> {
+  // As a service that is started here would.
+  readEnvFile();
   const groups = [nodeCheck(), gitCheck(), configChecks(), serverChecks()];
   const findings = (await Promise.all(groups)).flat();
   const ok = findings.every(({ state }) => state !== 'wrong');
