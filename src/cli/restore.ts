@@ -47,13 +47,13 @@ async function restore(id: string, options: Options): Promise<void> {
     options.checkpoint === undefined
       ? await newestWork(client, session)
       : await numbered(client, id, options.checkpoint);
-  const prompt = options.printPrompt && (await promptOf(client, id));
   const target = resolve(options.into ?? `defib-${id}`);
   const { worktree, warnings } = await restoreInto(client, checkpoint, target, options);
   for (const { path, reason } of checkpoint.notCaptured) tell(`not saved: ${path} (${reason})`);
   for (const warning of warnings) tell(warning);
-  if (prompt !== undefined) note(worktree);
-  process.stdout.write(prompt ?? `${worktree}\n`);
+  if (!options.printPrompt) return void process.stdout.write(`${worktree}\n`);
+  note(worktree);
+  process.stdout.write(await promptOf(client, id, worktree));
 }
 
 const tell = (text: string): void => note(`defib: ${printable(text)}`);
@@ -65,10 +65,11 @@ async function clientOfEnvironment(): Promise<Client> {
   return (await openService()).client;
 }
 
-async function promptOf(client: Client, id: string): Promise<string> {
+/** For whoever goes on in what was restored. */
+async function promptOf(client: Client, id: string, restoredTo: string): Promise<string> {
   return await unwrap(
     client.GET('/api/sessions/{id}/continuation', {
-      params: { path: { id } },
+      params: { path: { id }, query: { restoredTo } },
       headers: { Accept: 'text/markdown' },
       parseAs: 'text',
     }),

@@ -3557,7 +3557,10 @@ export interface operations {
   };
   getContinuation: {
     parameters: {
-      query?: never;
+      query?: {
+        /** @description Where its work was restored by hand: the prompt is then for who goes on there, as the next attempt if the session is over. */
+        restoredTo?: string;
+      };
       header?: never;
       path: {
         id: string;
@@ -3574,6 +3577,15 @@ export interface operations {
         content: {
           'text/markdown': string;
           'application/json': components['schemas']['Continuation'];
+        };
+      };
+      /** @description malformed: the body cannot be read */
+      400: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
         };
       };
       /** @description unauthorized: no token, or one that is unknown, expired or revoked */

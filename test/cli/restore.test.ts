@@ -59,6 +59,8 @@ describe('defib restore', () => {
     });
     expect(done.code).toBe(0);
     expect(done.stdout).toContain('# Continue: attempt 2');
+    expect(done.stdout).toContain(target);
+    expect(done.stdout).not.toContain(`- Your worktree: \`${heir.session.worktree}\``);
     expect(done.stdout).toContain('the tests');
     expect(done.stderr).toContain(target);
     expect(filesOf(target)).toEqual(work.files);
@@ -66,6 +68,16 @@ describe('defib restore', () => {
     const none = await restore([work.id], { env: { DEFIB_TOKEN: stranger } });
     expect(none.code).toBe(1);
     expect(none.stderr).toContain('not_found');
+  });
+
+  it('prints the prompt of the next attempt for what was restored of one that is over', async () => {
+    const work = await left('ended');
+    const target = join(flow.root, 'by-hand');
+    const done = await restore([work.id, '--into', target, '--print-prompt']);
+    expect(done.code).toBe(0);
+    expect(done.stdout).toContain('# Continue: attempt 2');
+    expect(done.stdout).toContain(`\`${target}\``);
+    expect(done.stdout).toContain('the tests');
   });
 
   it('says so where nothing was saved', async () => {

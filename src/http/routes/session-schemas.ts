@@ -71,7 +71,7 @@ export const claimedSchema = startedSchema
   .extend({ continuation: z.string() })
   .openapi('ClaimedSession');
 
-const absolutePath = storableText(4096).startsWith('/', 'must be an absolute path');
+export const absolutePath = storableText(4096).startsWith('/', 'must be an absolute path');
 const turn = z.number().int().min(0).max(1_000_000_000);
 const seconds = z.number().int().min(1).max(604_800);
 

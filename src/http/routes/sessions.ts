@@ -43,6 +43,7 @@ import {
 } from '../validation.ts';
 import { continuationSchema } from './continuation-schema.ts';
 import {
+  absolutePath,
   beatAnswerSchema,
   beatSchema,
   claimedSchema,
@@ -159,7 +160,16 @@ const continuation = createRoute({
   operationId: 'getContinuation',
   summary: 'The prompt that the session goes on from',
   description: 'Markdown, or JSON if `Accept` asks for it: the prompt and what it was made of.',
-  request: { params: idParam },
+  request: {
+    params: idParam,
+    query: z.object({
+      restoredTo: absolutePath.optional().openapi({
+        param: { name: 'restoredTo', in: 'query' },
+        description:
+          'Where its work was restored by hand: the prompt is then for who goes on there, as the next attempt if the session is over.',
+      }),
+    }),
+  },
   responses: {
     200: {
       description: 'The prompt',
@@ -168,7 +178,7 @@ const continuation = createRoute({
         'application/json': { schema: continuationSchema },
       },
     },
-    ...problems(404),
+    ...problems(400, 404),
   },
 });
 
@@ -233,7 +243,10 @@ export function sessionRoutes(deps: Deps) {
     .openapi(continuation, async (c) => {
       const session = await getSession(db, c.req.valid('param').id);
       if (!mayReadSession(c.get('principal'), session)) throw noSuchSession(session.id);
-      const input = await withoutSecrets(await continuationInput(db, session), session);
+      const input = await withoutSecrets(
+        await continuationInput(db, session, c.req.valid('query').restoredTo),
+        session,
+      );
       const prompt = await finishedPrompt(input, session);
       if (c.req.header('accept')?.includes('application/json')) {
         return c.json(continuationJson(input, prompt), 200);

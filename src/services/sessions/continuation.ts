@@ -46,22 +46,33 @@ export async function finishedPrompt(
   return (await redactText(continuationPrompt(clean), { agent })).text;
 }
 
-/** What the prompt of a session is made of, as it is stored. */
-export async function continuationInput(db: Db, session: Session): Promise<ContinuationInput> {
+/**
+ * What the prompt of a session is made of, as it is stored.
+ *
+ * @param restoredTo where somebody has restored it by hand; where the session is over, the prompt is for who goes
+ *   on there
+ */
+export async function continuationInput(
+  db: Db,
+  session: Session,
+  restoredTo?: string,
+): Promise<ContinuationInput> {
   const chain = await listAttempts(db, session.root_id);
+  const isNext = restoredTo !== undefined && session.ended_at !== null;
+  const number = isNext ? session.attempt + 1 : session.attempt;
   return {
     current: {
-      attempt: session.attempt,
+      attempt: number,
       objective: session.objective,
       repo: session.repo,
       issueUrl: session.issue_url,
       branch: session.branch,
-      worktree: session.worktree,
-      place: session.worktree_kind,
+      worktree: restoredTo ?? session.worktree,
+      place: restoredTo === undefined ? session.worktree_kind : 'clone',
     },
-    earlier: chain.filter(({ attempt }) => attempt < session.attempt).map(toAttempt),
+    earlier: chain.filter(({ attempt }) => attempt < number).map(toAttempt),
     checkpoint: await savedWork(db, session, chain),
-    restored: restoredOf(session),
+    restored: restoredTo === undefined ? restoredOf(session) : { worktree: restoredTo, ok: true },
   };
 }
 
