@@ -55,6 +55,39 @@ describe('defib run with a known agent', () => {
     expect(listed(flow.kept)).toEqual([]);
   });
 
+  it('goes on where the service took it for dead, as after a sleep of the machine', async () => {
+    const { worktree } = flow.clone('asleep');
+    await flow.policy({ leaseSeconds: 5, resumeBackoffSeconds: 0 });
+    const agent = scriptedAgent(
+      flow.root,
+      'asleep/claude',
+      `test "$ATTEMPT" -gt 1 && { cat half.txt; exit 0; }
+       echo half > half.txt; exec sleep 600`,
+    );
+    const options = ['--checkpoint-every', '1'];
+    const one = flow.run({ cwd: worktree, options, program: [agent, '-p', 'go'] });
+    const id = await flow.idOf(one);
+    await until('it was saved', async () => (await flow.checkpoints(id)).length > 0);
+    await flow.expire(id);
+    expect(await one.exited).toMatchObject({ code: 0, stdout: 'half\n' });
+    expect((await flow.session(id)).attempts).toMatchObject([
+      { status: 'timed_out' },
+      { status: 'completed' },
+    ]);
+  });
+
+  it('stops where a person has cancelled it, whatever its command could do next', async () => {
+    const { worktree } = flow.clone('called-off');
+    await flow.policy({ leaseSeconds: 5, resumeBackoffSeconds: 0 });
+    const agent = scriptedAgent(flow.root, 'called-off/claude', 'exec sleep 600');
+    const one = flow.run({ cwd: worktree, program: [agent, '-p', 'go'] });
+    const id = await flow.idOf(one);
+    await until('it runs', async () => (await flow.session(id)).status === 'running');
+    await flow.service.call('POST', `/api/sessions/${id}/cancel`);
+    expect((await one.exited).code).not.toBe(0);
+    expect((await flow.session(id)).attempts).toMatchObject([{ status: 'cancelled' }]);
+  });
+
   it('leaves a worktree alone that was changed meanwhile, and goes on beside it', async () => {
     const { worktree } = flow.clone('changed');
     await flow.policy({ leaseSeconds: 30, resumeBackoffSeconds: 2 });

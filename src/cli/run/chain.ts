@@ -1,4 +1,3 @@
-import type { DefibError } from '../../client/index.ts';
 import { openService, type Service } from '../frame/service.ts';
 import { type AttemptOptions, type Ready, runAttempt } from './attempt.ts';
 import { lastWords } from './last-words.ts';
@@ -39,7 +38,7 @@ export async function runChain(
     const finished = await runAttempt({ ...ready, goesOn }, options, signals, tell);
     if (finished.status === 'completed') await forgetAll(ids.slice(0, -1));
     const following =
-      goesOn && mayGoOn(ready, finished, signals)
+      goesOn && (await mayGoOn(ready, finished, signals))
         ? await begin(ready, finished, next, { ...tools, graceMs: options.grace * 1000 }).catch(
             (error: unknown) => error,
           )
@@ -48,40 +47,38 @@ export async function runChain(
       ready = following;
       continue;
     }
-    const result = finished.status === 'completed' ? await resultOf(ready) : undefined;
+    const result = finished.status === 'completed' ? (await readSession(ready))?.result : undefined;
     const words = { ready, finished, hasNext: next !== undefined, why: following, result };
     for (const line of lastWords(words)) tell(line);
     return finished.code;
   }
 }
 
-/** What the service says of it; nothing where it cannot be asked. */
-async function resultOf({ begun }: Ready) {
+/** What the service says of it; undefined where it cannot be asked. */
+async function readSession({ begun }: Ready) {
   const { url, token, session } = begun;
   const read = sessionApi({ url, token, id: session.id }).read();
-  return (await read.catch(() => undefined))?.result;
+  return await read.catch(() => undefined);
 }
 
 const isReady = (value: unknown): value is Ready =>
   typeof value === 'object' && value !== null && 'begun' in value;
 
 /** Whether work that is not done is gone on with here: nobody asked it to stop, and its worktree is saved. */
-function mayGoOn(
-  { spot }: Ready,
+async function mayGoOn(
+  ready: Ready,
   { ended, status, sent, capture }: Finished,
   { ending, hurry }: Signals,
-): boolean {
+): Promise<boolean> {
   if (ending.aborted || hurry.aborted || !sent) return false;
-  if (spot.worktree !== null && !capture) return false;
+  if (ready.spot.worktree !== null && !capture) return false;
   const { stop } = ended;
-  // By the service, which took it for dead while this machine slept, say.
-  if (status === undefined) return stop?.why === 'refused' && isTimedOut(stop.error);
+  if (status === undefined) {
+    // By the service, which took it for dead while this machine slept, say; or by a person.
+    return stop?.why === 'refused' && (await readSession(ready))?.status === 'timed_out';
+  }
   return status === 'interrupted' && (stop === undefined || stop.why === 'limit');
 }
-
-/** It was not stopped by a person, but given up by the timeout watch. */
-const isTimedOut = ({ message }: DefibError): boolean =>
-  /\((?:lease_expired|deadline_passed)\)/.test(message);
 
 /** Claims the next attempt, and makes its place. */
 async function begin(
