@@ -67,6 +67,7 @@ describe('a worker of the machine goes on where a supervisor has died', () => {
     const work = await atWork('orphan', done);
     await die(work.one, work.id);
     const env = { ...flow.env, DEFIB_DATA_DIR: join(flow.root, 'data-here') };
+    await until('the next attempt is there', async () => (await attempts(work.id))[1]);
     const attached = await defib(['attach', work.id], { env, cwd: flow.root });
     expect(attached).toMatchObject({ code: 0, stderr: expect.stringMatching(/Completed\.\n$/) });
     expect(attached.stdout).toContain('it goes on');
@@ -121,6 +122,17 @@ describe('a worker of the machine goes on where a supervisor has died', () => {
     const second = await nth(work.id, 2, 'completed');
     expect(existsSync(join(work.worktree, 'mine.txt'))).toBe(true);
     expect(gitLine(second.worktree, 'log', '-1', '--format=%s')).toBe('done');
+  });
+
+  it('not beside a supervisor that lives and was only silent: that goes on itself', async () => {
+    await flow.policy({ leaseSeconds: 5, resumeBackoffSeconds: 0 });
+    const work = await atWork('silent', 'cat work.txt; exit 0');
+    await flow.expire(work.id);
+    expect(await work.one.exited).toMatchObject({ code: 0, stdout: 'half\n' });
+    expect(await attempts(work.id)).toMatchObject([
+      { status: 'timed_out' },
+      { status: 'completed', worktree: work.worktree },
+    ]);
   });
 
   it('never with a command that an agent has recorded: it waits to be claimed', async () => {

@@ -7,7 +7,8 @@ import { z } from 'zod';
 import { setupSchema } from '../../contract/setup.ts';
 import { markDataDir } from '../../data-dir.ts';
 import { CliError } from '../frame/errors.ts';
-import { isAlive, startOf } from '../../process-list.ts';
+import { startOf } from '../../process-list.ts';
+import { livingSupervisor, supervisorFile } from '../../services/spawners/supervisor-file.ts';
 
 /**
  * What supervisors keep on disk: `DEFIB_STATE_DIR`, else the user's folder for such things.
@@ -89,16 +90,6 @@ export function keptSessions(sessions: string): string[] {
   }
 }
 
-const supervisorSchema = z.object({ pid: z.number(), start: z.string() });
-
-/** The process that looks after a session now, if any. */
-export async function supervisorOf(places: Places): Promise<number | undefined> {
-  const value = await readJson(join(places.folder, 'supervisor.json'));
-  const { data } = supervisorSchema.safeParse(value);
-  // A process id is used again one day; its start tells the two apart.
-  return data && isAlive(data) ? data.pid : undefined;
-}
-
 /**
  * Takes a session for this process.
  *
@@ -107,7 +98,7 @@ export async function supervisorOf(places: Places): Promise<number | undefined> 
  */
 export async function takeSession(places: Places, patienceMs = 0): Promise<void> {
   const until = performance.now() + patienceMs;
-  const file = join(places.folder, 'supervisor.json');
+  const file = supervisorFile(places.folder);
   const self = JSON.stringify({ pid: process.pid, start: startOf(process.pid) });
   for (;;) {
     try {
@@ -115,7 +106,7 @@ export async function takeSession(places: Places, patienceMs = 0): Promise<void>
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    const pid = await supervisorOf(places);
+    const pid = await livingSupervisor(places.folder);
     if (pid === undefined) {
       await rm(file, { force: true });
     } else if (performance.now() < until) {
@@ -128,8 +119,8 @@ export async function takeSession(places: Places, patienceMs = 0): Promise<void>
 
 /** Of a session that another process has taken, nothing changes. */
 export async function leaveSession(places: Places): Promise<void> {
-  if ((await supervisorOf(places)) !== process.pid) return;
-  await rm(join(places.folder, 'supervisor.json'), { force: true });
+  if ((await livingSupervisor(places.folder)) !== process.pid) return;
+  await rm(supervisorFile(places.folder), { force: true });
 }
 
 /** Whole or not at all: a rename puts it in place. */

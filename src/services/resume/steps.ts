@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { findAgentPolicy } from '../../db/queries/agents.ts';
 import { findCheckpoint, findLastCommit } from '../../db/queries/checkpoints.ts';
@@ -14,6 +15,7 @@ import type { CheckpointStep } from '../checkpoints/pass.ts';
 import { captureStep, moveStep, pushStep, record, storeStep } from '../checkpoints/steps.ts';
 import { plural } from '../plural.ts';
 import { continuationOf } from '../sessions/continuation.ts';
+import { livingSupervisor } from '../spawners/supervisor-file.ts';
 import { issueSessionToken } from '../tokens/session-token.ts';
 import type { ResumeDeps } from './deps.ts';
 import type { ResumePass, ResumeStep } from './pass.ts';
@@ -35,15 +37,21 @@ const loadSession: ResumeStep = {
     pass.spawner = (await findAgentPolicy(db, session.agent_id))?.spawner ?? PULL;
     if (session.resumed_from) pass.predecessor = await findSession(db, session.resumed_from);
     pass.saving.session = pass.predecessor;
-    if (pass.spawner.type === 'pull') pass.takeover = takeoverOf(pass.deps, session);
+    if (pass.spawner.type === 'pull') pass.takeover = await takeoverOf(pass.deps, session);
     return {};
   },
 };
 
 /** Once only: where that fails, the session waits for somebody to take it up. */
-function takeoverOf(deps: ResumeDeps, { takeover, spawn_error: failed }: Session): Takeover | null {
+async function takeoverOf(
+  deps: ResumeDeps,
+  { takeover, spawn_error: failed, resumed_from: before }: Session,
+): Promise<Takeover | null> {
   // Another user could not go on in a worktree of this one.
-  return takeover?.host === deps.host && failed === null && !deps.spawnUser ? takeover : null;
+  if (takeover?.host !== deps.host || failed !== null || deps.spawnUser) return null;
+  // One that only was silent, on a machine that slept, goes on itself.
+  const folder = join(takeover.stateDir, 'sessions', before ?? '');
+  return (await livingSupervisor(folder)) === undefined ? takeover : null;
 }
 
 const GRACE_MS = 10_000;
