@@ -155,6 +155,21 @@ describe('a worker of the machine goes on where a supervisor has died', () => {
     expect(wrong).toMatchObject({ status: 422, body: { code: 'invalid' } });
   });
 
+  it('not with a command that is too long to be recorded, which runs all the same', async () => {
+    const { worktree } = flow.clone('long');
+    const run = (more: { env?: Record<string, string>; word?: string }) =>
+      flow.run({
+        cwd: worktree,
+        options: ['--rerun'],
+        program: ['sh', '-c', 'exit 0', 'sh', more.word ?? ''],
+        env: { ...operatorOf(flow.service), ...more.env },
+      }).exited;
+    const path = `${process.env['PATH']}${':/nowhere'.repeat(5000)}`;
+    expect(await run({ env: { PATH: path } })).toMatchObject({ code: 0 });
+    expect(await run({ word: 'x'.repeat(40_000) })).toMatchObject({ code: 0 });
+    expect(await run({})).toMatchObject({ code: 0 });
+  });
+
   it('not where its user stopped it', async () => {
     const work = await atWork('stopped', 'exit 0');
     work.one.send('SIGTERM');

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { basename, dirname } from 'node:path';
+import type { Takeover } from '../../contract/takeover.ts';
 import { recipeOf } from '../../adapters/recipe.ts';
 import {
   type Client,
@@ -155,14 +156,17 @@ async function whoAmI(client: Client) {
   return data;
 }
 
-/** What a worker needs to go on as this process would. */
-const takeoverOf = (command: string[], host: string, env: NodeJS.ProcessEnv) => ({
-  command,
-  host,
-  cwd: process.cwd(),
-  stateDir: dirname(sessionsFolder(env)),
-  path: env['PATH'] ?? '',
-});
+/** What the service takes of a command, in words and in characters of each. */
+const MAX_WORDS = 200;
+const MAX_WORD = 32_768;
+
+/** What a worker needs to go on as this process would. Undefined: it is too long to be recorded. */
+function takeoverOf(command: string[], host: string, env: NodeJS.ProcessEnv): Takeover | undefined {
+  const path = env['PATH'] ?? '';
+  const fits = [...command, path].every((word) => word.length <= MAX_WORD);
+  if (!fits || command.length > MAX_WORDS) return undefined;
+  return { command, host, cwd: process.cwd(), stateDir: dirname(sessionsFolder(env)), path };
+}
 
 /** With an operator's token, as on one's own machine, the first run creates the agent. */
 async function createAgent(client: Client, agentName: string, missing: DefibError): Promise<void> {

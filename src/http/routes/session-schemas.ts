@@ -79,7 +79,7 @@ const seconds = z.number().int().min(1).max(604_800);
 const takeoverSchema = z
   .strictObject({
     command: z
-      .array(storableText(4096))
+      .array(storableText(32_768))
       .min(1)
       .max(200)
       .superRefine((command, context) => {
@@ -89,7 +89,7 @@ const takeoverSchema = z
     host: storableText(255).min(1),
     cwd: absolutePath,
     stateDir: absolutePath,
-    path: storableText(8192),
+    path: storableText(32_768),
   })
   .openapi({
     description:
