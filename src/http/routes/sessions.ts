@@ -162,7 +162,7 @@ const continuation = createRoute({
   description: 'Markdown, or JSON if `Accept` asks for it: the prompt and what it was made of.',
   request: {
     params: idParam,
-    query: z.object({
+    query: z.strictObject({
       restoredTo: absolutePath.optional().openapi({
         param: { name: 'restoredTo', in: 'query' },
         description:
