@@ -151,10 +151,11 @@ async function startNew(
 }
 
 /** Whom the token stands for; undefined: a service that does not say. */
-async function whoAmI(client: Client) {
-  const { data } = await client.GET('/api/me', {});
-  return data;
-}
+const whoAmI = (client: Client) =>
+  unwrap(client.GET('/api/me', {})).catch((error: unknown) => {
+    if (error instanceof DefibError && error.code === 'not_found') return undefined;
+    throw error;
+  });
 
 /** What the service takes of a command, in words and in characters of each. */
 const MAX_WORDS = 200;
