@@ -85,17 +85,6 @@ describe.each(backends)('a checkpoint sent as a bundle, on %s', (backend) => {
     expect(Buffer.from(await download.arrayBuffer()).equals(second.bundle)).toBe(true);
 
     const before = { files: filesOf(worktree), stand: standOf(worktree) };
-    rmSync(worktree, { recursive: true });
-    await flow.moveTo('there');
-    await flow.expire(session.id);
-    const heir = await until('it is resumed', async () => {
-      const { attempts } = await flow.session(session.id);
-      return attempts[1]?.worktree && attempts[1];
-    });
-    expect(heir.host).toBe('there');
-    expect(filesOf(heir.worktree)).toEqual(before.files);
-    expect(standOf(heir.worktree)).toEqual(before.stand);
-
     // On a machine that has no clone.
     const hosts = { DEFIB_GIT_HOSTS: `127.0.0.1:${port}`, DEFIB_GIT_ALLOW_HTTP: 'true' };
     const DEFIB_GIT_CREDENTIALS = JSON.stringify([
@@ -119,6 +108,17 @@ describe.each(backends)('a checkpoint sent as a bundle, on %s', (backend) => {
     expect(wrong).toMatchObject({ code: 1, stdout: '' });
     expect(wrong.stderr).toContain('no_base');
     expect(existsSync(join(flow.root, 'locked'))).toBe(false);
+
+    rmSync(worktree, { recursive: true });
+    await flow.moveTo('there');
+    await flow.expire(session.id);
+    const heir = await until('it is resumed', async () => {
+      const { attempts } = await flow.session(session.id);
+      return attempts[1]?.worktree && attempts[1];
+    });
+    expect(heir.host).toBe('there');
+    expect(filesOf(heir.worktree)).toEqual(before.files);
+    expect(standOf(heir.worktree)).toEqual(before.stand);
   });
 
   it('that holds all it needs wants no remote, and is as good when sent twice unchanged', async () => {
