@@ -21,10 +21,11 @@ afterAll(() => flow.stop());
 const isStopped = (pid: number): boolean =>
   /\) [Tt] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
 
-const keepers = (id: string): number[] =>
-  carrying('DEFIB_KEEP_ALIVE').filter((pid) =>
-    readFileSync(`/proc/${pid}/environ`, 'latin1').includes(id),
-  );
+/** Of two looks, as one may end while it is looked at. */
+function keepers(id: string): number[] {
+  const all = new Set(carrying('DEFIB_KEEP_ALIVE'));
+  return carrying(id).filter((pid) => all.has(pid));
+}
 
 async function suspended(name: string) {
   const { worktree } = flow.clone(name);
